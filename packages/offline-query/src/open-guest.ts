@@ -1,0 +1,97 @@
+import type { PfnRange } from '@ullage/pages'
+import type { OfflineQuery } from './offline-query.ts'
+
+/** One maximal run of guest RAM frames, named as the hypervisor names its memory (`ram0`, `pc.ram`, `vmem0`). */
+export interface RamExtent extends PfnRange {
+  readonly name: string
+}
+
+/** A part of the guest's physical address space that is listed, not dumped: video RAM, firmware, devices. */
+export interface NotDumped {
+  readonly name: string
+  /** Guest physical address, in bytes. */
+  readonly startBytes: number
+  readonly sizeBytes: number
+}
+
+/** Guest RAM, as the host reads it. */
+export interface GuestMemory {
+  /** Bytes in one frame, a power of two: 4096 but for arm64 guests of other page sizes. */
+  readonly frameBytes: number
+  /** Guest RAM: ascending and disjoint. Extents with different names may touch. */
+  readonly extents: readonly RamExtent[]
+  readonly notDumped: readonly NotDumped[]
+  /**
+   * Fills all of `into` (range.count * frameBytes bytes) with the content of `range`, or throws OfflineError naming the
+   * first frame it could not read. Never a short read. `range` lies inside guest RAM (else RangeError). It must not
+   * include frames that the host calls `unbacked`: a backend may refuse them.
+   *
+   * Synchronous, because what is behind it is (pread, a hypercall): a dump runs in a process of its own.
+   */
+  read(range: PfnRange, into: Uint8Array): void
+}
+
+/** From the frame numbers in the guest's page tables to the frame numbers of its RAM: identity but for Xen PV. */
+export interface AddressSpace {
+  /** The pfn of `gfn`, or undefined when no frame of guest RAM has that number. */
+  toPfn(gfn: number): number | undefined
+}
+
+export const identityAddressSpace: AddressSpace = { toPfn: (gfn) => gfn }
+
+/** ELF notes of one guest: CPU state, and VMCOREINFO where the hypervisor has it. */
+export interface GuestNotes {
+  /** Concatenated ELF notes (Elf64_Nhdr, names and descriptions padded to 4 bytes); empty when there are none. */
+  readonly elfNotes: Uint8Array
+  /** Number of virtual CPUs that the notes describe. */
+  readonly cpus: number
+}
+
+/** Host memory behind one guest's RAM, in bytes. */
+export interface HostMemory {
+  /** Memory the host has given the guest, resident or swapped. */
+  readonly backedBytes: number
+  /** What of it is resident now; equals `backedBytes` where the backend cannot tell. */
+  readonly residentBytes: number
+}
+
+/** How the guest stood while the lease was held. */
+export type LeaseMode = 'paused' | 'stopped' | 'file'
+
+/**
+ * Holds a guest's vCPUs stopped.
+ * `paused`: this lease stopped them. `stopped`: they were stopped before and stay so. `file`: there are none.
+ */
+export interface PauseLease extends AsyncDisposable {
+  readonly mode: LeaseMode
+  /** Resumes the guest when the lease stopped it. Idempotent. Returns the milliseconds it was held stopped by us. */
+  resume(): Promise<number>
+}
+
+export interface GuestIdentity {
+  /** Backend name, as in a guest descriptor: `virtio-balloon`, `xen`, `hyperv`. */
+  readonly backend: string
+  /** ELF machine of the guest. */
+  readonly machine: 'x86_64' | 'aarch64'
+  /** `live` when there is a running hypervisor behind it, `file` when there are only files. */
+  readonly kind: 'live' | 'file'
+}
+
+/** One guest, opened. Disposing it resumes the guest if we paused it, and closes everything. Idempotent. */
+export interface OpenGuest extends AsyncDisposable {
+  readonly identity: GuestIdentity
+  /** Guest RAM as it was when the guest was opened or, once `pause` has returned, when it was paused. */
+  readonly memory: GuestMemory
+  readonly addressSpace: AddressSpace
+  readonly backing: OfflineQuery
+  /** What a person should know about how this guest is read: each one sentence with a code. */
+  readonly warnings: readonly { readonly code: string; readonly text: string }[]
+  notes(options?: { signal?: AbortSignal }): Promise<GuestNotes>
+  /**
+   * Stops the vCPUs and reads the layout of guest RAM again. The lease resumes them when disposed, and also when this
+   * process dies. A guest that was stopped already stays stopped. Throws OfflineError.
+   */
+  pause(options?: { signal?: AbortSignal }): Promise<PauseLease>
+  /** Asks the host for figures only: allocates nothing in the guest's memory. */
+  hostMemory(): Promise<HostMemory>
+}

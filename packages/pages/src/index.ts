@@ -1,0 +1,2 @@
+export { countFrames, endOf, findRange, intersect, mergeRanges, type PfnRange, rangeBetween } from './pfn-range.ts'
+export { PfnSet } from './pfn-set.ts'

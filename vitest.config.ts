@@ -1,0 +1,37 @@
+import { defaultServerConditions } from 'vite'
+import { defineConfig } from 'vitest/config'
+
+const resolve = { conditions: ['@ullage/source', ...defaultServerConditions] }
+const ssr = { resolve }
+// Child processes and worker threads started by tests use the sources too.
+const execArgv = ['--conditions=@ullage/source']
+
+export default defineConfig({
+  test: {
+    reporters: ['default'],
+    projects: [
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'unit',
+          include: ['{packages,apps}/*/src/**/*.test.ts', 'infra/**/*.test.ts'],
+          execArgv,
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'real',
+          include: ['{packages,apps}/*/test/**/*.test.ts'],
+          exclude: ['**/*.long.test.ts', '**/node_modules/**'],
+          execArgv,
+          testTimeout: 120_000,
+          hookTimeout: 240_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+})

@@ -1,0 +1,17 @@
+import { defaultServerConditions } from 'vite'
+import { defineConfig } from 'vitest/config'
+
+const resolve = { conditions: ['@ullage/source', ...defaultServerConditions] }
+
+export default defineConfig({
+  resolve,
+  ssr: { resolve },
+  test: {
+    name: 'long',
+    include: ['{packages,apps}/*/test/**/*.long.test.ts'],
+    execArgv: ['--conditions=@ullage/source'],
+    testTimeout: 900_000,
+    hookTimeout: 900_000,
+    fileParallelism: false,
+  },
+})
