@@ -1,0 +1,52 @@
+/** Eras of guest kernels, named by the Debian suite they come from; never by a version. */
+export const ERA_NAMES = ['bullseye', 'bookworm', 'trixie', 'sid'] as const
+
+export type EraName = (typeof ERA_NAMES)[number]
+
+/**
+ * What stands behind the guest's RAM on the host.
+ *
+ * - `file`: a shared file on tmpfs with a name (memory-backend-file, share=on)
+ * - `unlinked`: the same without a name, reachable through `/proc/PID/fd` only
+ * - `memfd`: memory-backend-memfd, share=on
+ * - `file-private`: a named file with share=off: its content is not guest memory
+ * - `anonymous`: memory-backend-ram
+ * - `hugetlb`: memory-backend-memfd on 2 MiB huge pages, share=on
+ */
+export type MemoryKind = 'file' | 'unlinked' | 'memfd' | 'file-private' | 'anonymous' | 'hugetlb'
+
+export interface VirtioMemOptions {
+  /** Size of the device's region, in MiB. */
+  readonly sizeMiB: number
+  /** How much of it the guest is asked to plug, in MiB. */
+  readonly requestedMiB: number
+}
+
+export interface GuestOptions {
+  readonly era: EraName
+  /** Boot RAM in MiB; 256 when left out. */
+  readonly memMiB?: number
+  /** MiB that the virtio balloon takes once the guest is up; 0 when left out. */
+  readonly balloonMiB?: number
+  /** `file` when left out. */
+  readonly memory?: MemoryKind
+  /** A virtio-mem device beside the boot RAM; its region is of the same kind of memory. */
+  readonly virtioMem?: VirtioMemOptions
+  /** `q35` when left out. */
+  readonly machine?: 'q35' | 'pc'
+  /** `max` (five-level page tables) when left out; `qemu64` has four levels. */
+  readonly cpu?: 'max' | 'qemu64'
+  /** vCPUs; 2 when left out. */
+  readonly cpus?: number
+  /** Whether the guest can hand its VMCOREINFO to QEMU (device vmcoreinfo); true when left out. */
+  readonly vmcoreinfo?: boolean
+  /** Free page reporting of the balloon device; false when left out. */
+  readonly freePageReporting?: boolean
+  /** MiB of mixed content (text, random, zeros) put into the guest's page cache before it is ready. */
+  readonly fillMiB?: number
+  /** Added to the kernel command line. */
+  readonly append?: string
+  /** RAM below 4 GiB in MiB: the rest of a small guest's RAM then lies above 4 GiB. */
+  readonly maxRamBelow4gMiB?: number
+  readonly signal?: AbortSignal
+}
