@@ -1,1 +1,53 @@
-export {}
+export { type DumpFailure, dumpFailure, failureOfReason, reasonOfFailure, toFailure } from './dump-failure.ts'
+export { type DumpJob, dumpJob, keepFinishedSeconds, type PagesJob, pagesJob, retries } from './dump-job.ts'
+export {
+  compression,
+  dumpFormat,
+  dumpLevel,
+  type DumpOptions,
+  dumpOptions,
+  type DumpRequest,
+  dumpRequest,
+  trust,
+} from './dump-options.ts'
+export { type DumpProgress, dumpProgress } from './dump-progress.ts'
+export {
+  type Artifact,
+  artifact,
+  classMatrix,
+  dumpReport,
+  type DumpResult,
+  dumpResult,
+  publishedFiles,
+  type PublishedReport,
+  resultOfReport,
+  warning,
+} from './dump-report.ts'
+export { type DumpEvent, dumpEvent, type DumpResource, dumpResource } from './dump-resource.ts'
+export { activeStates, canBecome, type DumpState, dumpState, isFinished } from './dump-state.ts'
+export {
+  type GuestAnnouncement,
+  guestAnnouncement,
+  type HostAnnouncement,
+  hostAnnouncement,
+} from './guest-announcement.ts'
+export {
+  cancelKey,
+  type CancelOrder,
+  cancelOrder,
+  changedChannel,
+  controlChannel,
+  dumpId,
+  dumpQueueName,
+  guestId,
+  heartbeat,
+  hostAliveKey,
+  hostId,
+  hostKey,
+  hostsKey,
+  type JobChanged,
+  jobChanged,
+  pagesQueueName,
+  queuePrefix,
+} from './names.ts'
+export { type RedisAddress, redisAddress } from './redis-address.ts'
