@@ -1,0 +1,18 @@
+import { verifyArtifact } from '@ullage/dump'
+import { humanBytes } from '../human.ts'
+import { parseCall } from '../parse-call.ts'
+import { ProgressLine } from '../progress.ts'
+
+export async function verify(args: readonly string[], signal: AbortSignal): Promise<void> {
+  const { positionals } = parseCall(args, { usage: 'ullage verify FILE', operands: ['FILE'], options: {} })
+  using progress = new ProgressLine()
+  const path = positionals[0] as string
+  const found = await verifyArtifact(path, {
+    signal,
+    onProgress: (done, total) => progress.show({ stage: 'verify', done, total }),
+  })
+  progress[Symbol.dispose]()
+  process.stdout.write(
+    `${path}: good: ${found.pages} pages read back, ${found.zeroPages} of them zero; ${humanBytes(found.bytes)}, sha256 ${found.sha256}\n`,
+  )
+}

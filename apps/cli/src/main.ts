@@ -1,0 +1,64 @@
+import { EXIT, exitFor } from './exit-status.ts'
+import { HelpRequest, UsageError } from './usage-error.ts'
+
+const help = `usage: ullage COMMAND …
+
+  dump GUEST -o FILE      dump a guest: what it and the host say is there, and nothing else
+  pages GUEST             what guest and host say of each frame, as a matrix of class and state
+  verify FILE             read every page of a vmcore back
+  inspect FILE            what a vmcore is and holds
+  serve                   API, worker and a private Redis on this host
+
+GUEST is the path of a guest descriptor, a JSON file. 'ullage COMMAND --help' says more.
+`
+
+type Command = (args: readonly string[], signal: AbortSignal) => Promise<void>
+
+/** Each command is loaded when it is called, so that none pays for another. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  dump: async () => (await import('./commands/dump.ts')).dump,
+  pages: async () => (await import('./commands/pages.ts')).pages,
+  verify: async () => (await import('./commands/verify.ts')).verify,
+  inspect: async () => (await import('./commands/inspect.ts')).inspect,
+  serve: async () => (await import('./commands/serve.ts')).serve,
+}
+
+async function run(args: readonly string[], signal: AbortSignal): Promise<void> {
+  const [name, ...rest] = args
+  if (name === '--version' || name === 'version') {
+    const { default: manifest } = await import('../package.json', { with: { type: 'json' } })
+    process.stdout.write(`${manifest.version}\n`)
+    return
+  }
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    if (name === undefined) throw new UsageError(`which command?\n${help}`)
+    process.stdout.write(help)
+    return
+  }
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (!load) throw new UsageError(`expected a command, found ${JSON.stringify(name)}\n${help}`)
+  await (await load())(rest, signal)
+}
+
+const abort = new AbortController()
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(name, () => abort.abort(new DOMException(`received ${name}`, 'AbortError')))
+}
+// A reader that closes its end of the pipe (`| head`) wants no more; that is no failure of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(EXIT.done)
+  throw error
+})
+
+try {
+  await run(process.argv.slice(2), abort.signal)
+} catch (error) {
+  if (error instanceof HelpRequest) process.stdout.write(`usage: ${error.message}\n`)
+  else fail(error)
+}
+
+function fail(error: unknown): void {
+  const { status, message } = exitFor(error)
+  process.stderr.write(`ullage: ${message}\n`)
+  process.exitCode = status
+}

@@ -1,0 +1,38 @@
+/**
+ * Who may import whom: app → engine → contract → base, never back, and never a backend from a backend. A package's
+ * allowed imports include what it may import at run time; tests may import `lab` besides.
+ */
+export const directions: Readonly<Record<string, readonly string[]>> = {
+  pages: [],
+  layout: [],
+  native: [],
+  'offline-query': ['pages'],
+  'host-memory': ['pages', 'native'],
+  'linux-guest': ['pages', 'layout'],
+  qemu: ['pages', 'native', 'layout'],
+  'virtio-balloon': ['pages', 'offline-query', 'host-memory', 'qemu', 'layout'],
+  vmcore: ['pages', 'layout'],
+  guests: ['offline-query', 'virtio-balloon'],
+  dump: ['pages', 'layout', 'offline-query', 'linux-guest', 'vmcore', 'native'],
+  'dump-job': [],
+  lab: ['pages', 'layout', 'native', 'offline-query', 'host-memory', 'qemu', 'vmcore'],
+  api: ['dump-job'],
+  worker: ['dump-job', 'dump', 'guests', 'offline-query', 'qemu', 'vmcore', 'native'],
+  cli: ['pages', 'dump', 'guests', 'offline-query', 'vmcore', 'native', 'api', 'worker', 'dump-job'],
+  infra: ['lab', 'dump', 'vmcore', 'dump-job'],
+}
+
+/** What knows HTTP, queues or databases, and so belongs to apps. */
+export const serviceModules: readonly RegExp[] = [
+  /^fastify/,
+  /^@fastify\//,
+  /^bullmq$/,
+  /^ioredis$/,
+  /^node:https?$/,
+  /^node:sqlite$/,
+]
+
+export const apps: readonly string[] = ['api', 'worker', 'cli']
+
+/** Packages that only tests, demo and benchmarks use. They may know services and the environment. */
+export const testPackages: readonly string[] = ['lab', 'infra']

@@ -1,0 +1,62 @@
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+
+export interface Import {
+  /** Path of the importing file, relative to the root. */
+  readonly file: string
+  readonly specifier: string
+  readonly isTest: boolean
+}
+
+export interface Package {
+  /** Without the scope. */
+  readonly name: string
+  readonly folder: string
+  readonly dependencies: readonly string[]
+  readonly devDependencies: readonly string[]
+  readonly imports: readonly Import[]
+  /** Files that read the environment, relative to the root. */
+  readonly readsEnvironment: readonly string[]
+}
+
+const IMPORT =
+  /(?:^|[\s;}])(?:import|export)\s+(?:[^'";]*?\sfrom\s+)?['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*[,)]/g
+
+/** Every workspace package under `root`, with what it declares and what its sources import. */
+export function readPackages(root: string): Package[] {
+  return globSync(['packages/*/package.json', 'apps/*/package.json', 'infra/package.json'], { cwd: root })
+    .sort()
+    .map((manifest) => readPackage(root, dirname(resolve(root, manifest))))
+}
+
+function readPackage(root: string, folder: string): Package {
+  const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+    name: string
+    dependencies?: Record<string, string>
+    devDependencies?: Record<string, string>
+  }
+  const files = globSync('**/*.ts', {
+    cwd: folder,
+    exclude: (path) => /(^|\/)(node_modules|dist|fixtures)(\/|$)/.test(path),
+  }).sort()
+  const sources = files.map((file) => {
+    const path = join(folder, file)
+    return { file: relative(root, path), text: readFileSync(path, 'utf8'), isTest: isTest(file) }
+  })
+  return {
+    name: manifest.name.replace('@ullage/', ''),
+    folder: relative(root, folder),
+    dependencies: Object.keys(manifest.dependencies ?? {}),
+    devDependencies: Object.keys(manifest.devDependencies ?? {}),
+    imports: sources.flatMap(({ file, text, isTest }) =>
+      [...text.matchAll(IMPORT)].map((match) => ({ file, isTest, specifier: (match[1] ?? match[2]) as string })),
+    ),
+    readsEnvironment: sources
+      .filter(({ text, isTest }) => !isTest && text.includes('process.env'))
+      .map(({ file }) => file),
+  }
+}
+
+function isTest(file: string): boolean {
+  return /\.test\.ts$/.test(file) || /^(test|bench|checks|demo)\//.test(file) || /\.config\.ts$/.test(file)
+}

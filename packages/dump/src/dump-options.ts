@@ -1,0 +1,63 @@
+import { type Compression, compressions } from '@ullage/vmcore'
+import { availableParallelism } from 'node:os'
+import { DumpError } from './dump-error.ts'
+import { type Trust, trusts } from './verdict.ts'
+
+export type DumpFormat = 'kdump' | 'flattened' | 'elf'
+
+export const dumpFormats = ['kdump', 'flattened', 'elf'] as const satisfies readonly DumpFormat[]
+
+export interface DumpProgress {
+  readonly stage: 'classify' | 'write' | 'verify'
+  /** Frames, of `total`. */
+  readonly done: number
+  readonly total: number
+}
+
+export interface DumpOptions {
+  /** Path of the artifact: a file that does not exist in a folder that does. */
+  readonly output: string
+  /** Path of the report; beside the artifact, `<output>.report.json`, unless it says otherwise. */
+  readonly reportPath?: string
+  /** makedumpfile's -d, 0 to 31. */
+  readonly level: number
+  readonly compression: Compression
+  readonly format: DumpFormat
+  readonly trust: Trust
+  /** Dumps a running guest without stopping it: the dump may contradict itself, and the report says so. */
+  readonly live: boolean
+  /** Compressing threads. */
+  readonly jobs: number
+  /** Decides and estimates, writes nothing. */
+  readonly dryRun: boolean
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: DumpProgress) => void
+}
+
+export const dumpDefaults = {
+  level: 31,
+  compression: 'zstd',
+  format: 'kdump',
+  trust: 'guest',
+  live: false,
+  dryRun: false,
+  jobs: Math.min(availableParallelism(), 16),
+} as const satisfies Partial<DumpOptions>
+
+const MAX_JOBS = 256
+
+/** Throws DumpError `INVALID_OPTION` for a value that cannot be. */
+export function checkOptions(options: DumpOptions): void {
+  const { level, compression, format, trust, jobs } = options
+  if (!Number.isInteger(level) || level < 0 || level > 31) throw invalid('level', 'an integer from 0 to 31', level)
+  if (!compressions.includes(compression)) throw invalid('compression', compressions.join(', '), compression)
+  if (!dumpFormats.includes(format)) throw invalid('format', dumpFormats.join(', '), format)
+  if (!trusts.includes(trust)) throw invalid('trust', trusts.join(', '), trust)
+  if (!Number.isInteger(jobs) || jobs < 1 || jobs > MAX_JOBS) {
+    throw invalid('jobs', `an integer from 1 to ${MAX_JOBS}`, jobs)
+  }
+}
+
+function invalid(option: string, expected: string, found: unknown): DumpError {
+  return new DumpError('INVALID_OPTION', `${option}: expected ${expected}, found ${JSON.stringify(found)}`)
+}

@@ -1,0 +1,68 @@
+import { GUEST_CLASS, type LinuxGuest, LinuxGuestError, openLinuxGuest } from '@ullage/linux-guest'
+import type { OpenGuest } from '@ullage/offline-query'
+import type { PfnRange } from '@ullage/pages'
+import type { HostStates } from './host-states.ts'
+import type { Warning } from './report.ts'
+import type { Trust } from './verdict.ts'
+
+/** The guest's word, or why there is none. */
+export interface GuestWord {
+  readonly linux: LinuxGuest | undefined
+  /** The trust that holds: `host` when the guest's word cannot be had. */
+  readonly trust: Trust
+  readonly warnings: readonly Warning[]
+  classify(window: PfnRange, into: Uint8Array): void
+}
+
+/**
+ * Finds and checks the guest's own metadata. Where it cannot be decoded the host's word is used alone and a warning says
+ * why; nothing is left out on a guess.
+ */
+export async function readGuestWord(
+  guest: OpenGuest,
+  host: HostStates,
+  options: { elfNotes: Uint8Array; trust: Trust; signal?: AbortSignal },
+): Promise<GuestWord> {
+  if (options.trust === 'host') return hostOnly([])
+  const { memory, addressSpace, identity } = guest
+  try {
+    const linux = await openLinuxGuest(
+      {
+        frameBytes: memory.frameBytes,
+        extents: memory.extents,
+        machine: identity.machine,
+        read: (range, into) => memory.read(range, into),
+        isReadable: (range) => host.isReadable(range),
+        toPfn: (gfn) => addressSpace.toPfn(gfn),
+      },
+      { elfNotes: options.elfNotes, ...(options.signal ? { signal: options.signal } : {}) },
+    )
+    const warnings = [...linux.warnings]
+    if (!linux.offlineTold) {
+      warnings.push({
+        code: 'OFFLINE_UNTOLD',
+        text: 'the guest kernel exports no value that marks offline pages: frames in use that the host does not back are taken for ballooned',
+      })
+    }
+    return { linux, trust: options.trust, warnings, classify: (window, into) => linux.classify(window, into) }
+  } catch (error) {
+    if (!(error instanceof LinuxGuestError)) throw error
+    return hostOnly([
+      {
+        code: error.code,
+        text: `the guest's own word cannot be had, the host's is used alone and every class is unknown: ${error.message}`,
+      },
+    ])
+  }
+}
+
+function hostOnly(warnings: readonly Warning[]): GuestWord {
+  return {
+    linux: undefined,
+    trust: 'host',
+    warnings,
+    classify: (window, into) => {
+      into.fill(GUEST_CLASS.unknown, 0, window.count)
+    },
+  }
+}

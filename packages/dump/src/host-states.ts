@@ -1,0 +1,64 @@
+import { type OfflineQuery, OfflineError } from '@ullage/offline-query'
+import { endOf, mergeRanges, type PfnRange, PfnSet } from '@ullage/pages'
+import { HOST_STATE } from './frame-codes.ts'
+
+/** The host's word on all of guest RAM, collected: one bit a frame for each state that is not `backed`. */
+export class HostStates {
+  readonly extents: readonly PfnRange[]
+  readonly #unbacked = new PfnSet()
+  readonly #swapped = new PfnSet()
+  readonly #unknown = new PfnSet()
+
+  private constructor(extents: readonly PfnRange[]) {
+    this.extents = extents
+  }
+
+  /**
+   * Asks `query` about every frame of `extents`. Throws what the query throws, and OfflineError `CORRUPT` when its
+   * answer has a gap or ends early: silence is never an answer.
+   */
+  static async collect(
+    query: OfflineQuery,
+    extents: readonly PfnRange[],
+    options: { signal?: AbortSignal } = {},
+  ): Promise<HostStates> {
+    const states = new HostStates(mergeRanges(extents))
+    for (const within of states.extents) {
+      let next = within.start
+      for await (const run of query.backing({ within, ...options })) {
+        if (run.start !== next) throw gap(within, next, run.start)
+        next = endOf(run)
+        if (run.state === 'unbacked') states.#unbacked.add(run)
+        else if (run.state === 'swapped') states.#swapped.add(run)
+        else if (run.state === 'unknown') states.#unknown.add(run)
+      }
+      if (next !== endOf(within)) throw gap(within, next, endOf(within))
+    }
+    return states
+  }
+
+  /** Fills one `HOST_STATE` code for each frame of `window`. */
+  fill(window: PfnRange, into: Uint8Array): void {
+    into.fill(HOST_STATE.backed, 0, window.count)
+    for (const [set, code] of [
+      [this.#unbacked, HOST_STATE.unbacked],
+      [this.#swapped, HOST_STATE.swapped],
+      [this.#unknown, HOST_STATE.unknown],
+    ] as const) {
+      for (const run of set.runs(window)) into.fill(code, run.start - window.start, endOf(run) - window.start)
+    }
+  }
+
+  /** True when every frame of `range` may be read: guest RAM that the host does not call unbacked. */
+  isReadable(range: PfnRange): boolean {
+    const within = this.extents.some((extent) => range.start >= extent.start && endOf(range) <= endOf(extent))
+    return within && this.#unbacked.next(range.start, true, endOf(range)) === endOf(range)
+  }
+}
+
+function gap(within: PfnRange, expected: number, found: number): OfflineError {
+  return new OfflineError(
+    'CORRUPT',
+    `the backend's answer for frames [${within.start}, ${endOf(within)}) must go on at frame ${expected}, found ${found}`,
+  )
+}

@@ -1,0 +1,131 @@
+import { constants } from 'node:fs'
+import { type FileHandle, link, lstat, open, rm, stat, statfs } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import type { PositionedSink } from '@ullage/vmcore'
+import { DumpError } from './dump-error.ts'
+
+/**
+ * A file that appears under its final name complete or not at all. Until `publish` it has a name of its own, and
+ * disposing it removes that.
+ */
+export class LocalArtifact implements PositionedSink, AsyncDisposable {
+  /** Absolute path of the finished file. */
+  readonly path: string
+  readonly partialPath: string
+  readonly #file: FileHandle
+  #open = true
+
+  private constructor(path: string, partialPath: string, file: FileHandle) {
+    this.path = path
+    this.partialPath = partialPath
+    this.#file = file
+  }
+
+  /** Throws DumpError `OUTPUT_EXISTS` or `OUTPUT_NOT_WRITABLE`. */
+  static async create(path: string): Promise<LocalArtifact> {
+    const final = resolve(path)
+    await refuseUnlessFree(final)
+    const partialPath = join(dirname(final), `.${basename(final)}.${process.pid}-${Date.now().toString(36)}.partial`)
+    try {
+      const file = await open(partialPath, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600)
+      return new LocalArtifact(final, partialPath, file)
+    } catch (error) {
+      throw notWritable(final, error)
+    }
+  }
+
+  async write(bytes: Uint8Array, position: number): Promise<void> {
+    try {
+      for (let at = 0; at < bytes.length; ) {
+        const { bytesWritten } = await this.#file.write(bytes, at, bytes.length - at, position + at)
+        at += bytesWritten
+      }
+    } catch (error) {
+      throw this.#writeFailed(error)
+    }
+  }
+
+  /** Free bytes where the file lies. */
+  async freeBytes(): Promise<number> {
+    const { bavail, bsize } = await statfs(dirname(this.path))
+    return bavail * bsize
+  }
+
+  /** Makes the content durable and gives the file its final name, which must still be free. */
+  async publish(): Promise<void> {
+    try {
+      await this.#file.sync()
+      await link(this.partialPath, this.path)
+    } catch (error) {
+      if (codeOf(error) === 'EEXIST') throw exists(this.path)
+      throw this.#writeFailed(error)
+    }
+    await this[Symbol.asyncDispose]()
+    const folder = await open(dirname(this.path), constants.O_RDONLY)
+    try {
+      await folder.sync()
+    } finally {
+      await folder.close()
+    }
+  }
+
+  /** Takes back what `publish` did. */
+  async unpublish(): Promise<void> {
+    await rm(this.path, { force: true })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#open) return
+    this.#open = false
+    await this.#file.close()
+    await rm(this.partialPath, { force: true })
+  }
+
+  #writeFailed(error: unknown): DumpError {
+    const code = codeOf(error)
+    if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') {
+      return new DumpError(
+        'NO_SPACE',
+        `no space left to write ${this.path} (${code}); nothing was kept: free some space, or name an output elsewhere`,
+        { cause: error },
+      )
+    }
+    return notWritable(this.path, error)
+  }
+}
+
+/** Throws DumpError when `path` cannot become a new file: it exists, or its folder does not. */
+export async function refuseUnlessFree(path: string): Promise<void> {
+  const found = await lstat(path).catch(ignoreMissing)
+  if (found) throw exists(path, found.isDirectory())
+  const folder = await stat(dirname(path)).catch(ignoreMissing)
+  if (!folder?.isDirectory()) {
+    throw new DumpError(
+      'OUTPUT_NOT_WRITABLE',
+      `the output needs an existing folder, ${dirname(path)} is ${folder ? 'not a folder' : 'not there'}`,
+    )
+  }
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined
+  throw error
+}
+
+function exists(path: string, isFolder = false): DumpError {
+  return new DumpError(
+    'OUTPUT_EXISTS',
+    isFolder
+      ? `the output must be a new file, ${path} is a folder; name a file in it`
+      : `the output must be a new file, ${path} exists; nothing is overwritten: remove it or name another`,
+  )
+}
+
+function notWritable(path: string, error: unknown): DumpError {
+  const reason = error instanceof Error ? error.message : String(error)
+  return new DumpError('OUTPUT_NOT_WRITABLE', `cannot write ${path}: ${reason}`, { cause: error })
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}

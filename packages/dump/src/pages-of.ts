@@ -1,0 +1,66 @@
+import type { OpenGuest } from '@ullage/offline-query'
+import { examineGuest } from './examine-guest.ts'
+import type { PlanRun } from './plan-dump.ts'
+import { countFrames, type Disagreements, type FrameCounts, type Warning } from './report.ts'
+import type { Trust } from './verdict.ts'
+
+/** The level whose verdicts `pagesOf` tells. */
+const LEVEL = 31
+
+export interface PagesOptions {
+  /** Stops the guest while it is asked, so that both witnesses speak of one instant. */
+  readonly pause: boolean
+  readonly trust?: Trust
+  readonly signal?: AbortSignal
+  /** Told every maximal run of frames, ascending and gapless over guest RAM. */
+  readonly onRun?: (run: PlanRun) => void
+}
+
+/** What `pagesOf` returns: counts in frames. */
+export interface PagesReport {
+  readonly guest: {
+    readonly backend: string
+    readonly kernel: string | null
+    readonly vmcoreinfo: 'note' | 'scan' | 'none'
+    readonly pageSize: number
+    readonly machine: string
+  }
+  readonly frames: FrameCounts
+  readonly disagreements: Disagreements
+  readonly trust: Trust
+  readonly consistency: { readonly mode: 'paused' | 'live' | 'stopped' | 'file'; readonly pausedMs: number }
+  readonly warnings: readonly Warning[]
+}
+
+/**
+ * The class × state matrix of one guest, and the fate of each frame at level 31. Reads no page content. Without `pause` a
+ * running guest is not stopped for an instant, which the hypervisor's own notes would need: VMCOREINFO is then searched
+ * for in memory.
+ */
+export async function pagesOf(guest: OpenGuest, options: PagesOptions): Promise<PagesReport> {
+  const signal = options.signal ? { signal: options.signal } : {}
+  await using lease = options.pause || guest.identity.kind === 'file' ? await guest.pause(signal) : undefined
+  const elfNotes = lease ? (await guest.notes(signal)).elfNotes : new Uint8Array()
+  const { plan, word, disagreements, warnings } = await examineGuest(guest, {
+    level: LEVEL,
+    trust: options.trust ?? 'guest',
+    elfNotes,
+    ...signal,
+    ...(options.onRun ? { onRun: options.onRun } : {}),
+  })
+  const pausedMs = lease ? await lease.resume() : 0
+  return {
+    guest: {
+      backend: guest.identity.backend,
+      kernel: word.linux?.kernel ?? null,
+      vmcoreinfo: word.linux?.vmcoreinfoFrom ?? 'none',
+      pageSize: word.linux?.pageBytes ?? guest.memory.frameBytes,
+      machine: guest.identity.machine,
+    },
+    frames: countFrames(plan),
+    disagreements,
+    trust: word.trust,
+    consistency: { mode: lease?.mode ?? 'live', pausedMs: Math.round(pausedMs) },
+    warnings,
+  }
+}

@@ -1,0 +1,121 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { FATE, GUEST_CLASS, guestClasses, HOST_STATE, hostStates } from './frame-codes.ts'
+import { type PlanRun, planDump } from './plan-dump.ts'
+import { countFrames, findDisagreements } from './report.ts'
+import { decideVerdicts, type Policy, verdictIndex } from './verdict.ts'
+
+const policy: Policy = { level: 31, trust: 'guest', unbackedReads: 'zeros', offlineTold: true }
+
+/** Two extents around a window border, with a hole between them. */
+const extents = [
+  { start: 32_700, count: 200 },
+  { start: 70_000, count: 100 },
+]
+const total = 300
+
+function plan(
+  classes: Uint8Array,
+  states: Uint8Array,
+  protectedFrames: { start: number; count: number }[],
+  use = policy,
+) {
+  const at = (pfn: number) => (pfn < 70_000 ? pfn - 32_700 : pfn - 70_000 + 200)
+  const runs: PlanRun[] = []
+  const made = planDump(
+    {
+      extents,
+      classify: (window, into) => {
+        for (let i = 0; i < window.count; i++) into[i] = classes[at(window.start + i)] as number
+      },
+      hostStates: (window, into) => {
+        for (let i = 0; i < window.count; i++) into[i] = states[at(window.start + i)] as number
+      },
+      protectedFrames,
+      canRead: (pfn) => pfn % 2 === 0,
+    },
+    use,
+    (run) => runs.push({ ...run }),
+  )
+  return { made, runs, at }
+}
+
+const codes = (count: number) => fc.uint8Array({ minLength: total, maxLength: total, max: count - 1 })
+
+test('accounts for every frame, once, and agrees with the verdict frame by frame', () => {
+  fc.assert(
+    fc.property(
+      codes(guestClasses.length),
+      codes(hostStates.length),
+      fc.array(fc.record({ start: fc.integer({ min: 32_650, max: 32_850 }), count: fc.integer({ min: 1, max: 60 }) })),
+      (classes, states, protectedFrames) => {
+        const { made, runs, at } = plan(classes, states, protectedFrames)
+        expect(made.total).toBe(total)
+        expect(made.counts.reduce((a, b) => a + b, 0)).toBe(total)
+        expect(made.fates.reduce((a, b) => a + b, 0)).toBe(total)
+        const verdicts = decideVerdicts(policy)
+        for (const extent of extents) {
+          for (let pfn = extent.start; pfn < extent.start + extent.count; pfn++) {
+            const guarded = protectedFrames.some((range) => pfn >= range.start && pfn < range.start + range.count)
+            const index = verdictIndex(classes[at(pfn)] as number, states[at(pfn)] as number, guarded)
+            expect(made.write.has(pfn)).toBe(verdicts.fate[index] === FATE.write)
+            expect(made.zero.has(pfn)).toBe(verdicts.fate[index] === FATE.zero)
+            expect(made.present.has(pfn)).toBe(
+              classes[at(pfn)] !== GUEST_CLASS.noStructPage || states[at(pfn)] !== HOST_STATE.unbacked,
+            )
+          }
+        }
+        let next = extents[0]?.start
+        for (const [i, run] of runs.entries()) {
+          if (next === 32_900) next = 70_000
+          expect(run.start).toBe(next)
+          const before = runs[i - 1]
+          if (before && before.start + before.count === run.start) {
+            expect([before.guestClass, before.hostState, before.fate]).not.toEqual([
+              run.guestClass,
+              run.hostState,
+              run.fate,
+            ])
+          }
+          next = run.start + run.count
+        }
+        expect(next).toBe(70_100)
+        const report = countFrames(made)
+        expect(report.byFate.write + report.byFate.zero + report.byFate.leaveOut).toBe(total)
+      },
+    ),
+    { numRuns: 50 },
+  )
+})
+
+test('with trust both a hwpoison claim holds only where the host cannot read the frame', () => {
+  const classes = new Uint8Array(total).fill(GUEST_CLASS.hwpoison)
+  const { made } = plan(classes, new Uint8Array(total), [], { ...policy, trust: 'both' })
+  expect(made.write.has(32_700)).toBe(true)
+  expect(made.write.has(32_701)).toBe(false)
+  expect(made.write.size).toBe(total / 2)
+})
+
+test('raises the alarm for protected frames without memory, and for more than 1 % of frames in use', () => {
+  const classes = new Uint8Array(total).fill(GUEST_CLASS.inUse)
+  const states = new Uint8Array(total)
+  states.fill(HOST_STATE.unbacked, 0, 3)
+  expect(findDisagreements(plan(classes, states, []).made, 4096)).toMatchObject({ inUseUnbacked: 3, alarm: false })
+  states.fill(HOST_STATE.unbacked, 0, 4)
+  expect(findDisagreements(plan(classes, states, []).made, 4096)).toMatchObject({ untouched: 4, alarm: true })
+  const one = new Uint8Array(total)
+  one[7] = HOST_STATE.unbacked
+  expect(findDisagreements(plan(classes, one, [{ start: 32_707, count: 1 }]).made, 4096)).toMatchObject({
+    protectedUnbacked: 1,
+    alarm: true,
+  })
+})
+
+test('memory freed by the kernel image and given to the balloon is no alarm', () => {
+  const classes = new Uint8Array(total).fill(GUEST_CLASS.inUse)
+  const states = new Uint8Array(total)
+  classes[5] = GUEST_CLASS.offline
+  states[5] = HOST_STATE.unbacked
+  const made = plan(classes, states, [{ start: 32_700, count: 200 }]).made
+  expect(findDisagreements(made, 4096)).toMatchObject({ protectedUnbacked: 0, alarm: false })
+})

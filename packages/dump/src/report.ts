@@ -1,0 +1,143 @@
+import type { GuestIdentity, HostMemory } from '@ullage/offline-query'
+import type { Compression } from '@ullage/vmcore'
+import { fates, type GuestClass, guestClasses, type HostState, hostStates } from './frame-codes.ts'
+import { GUEST_CLASS, HOST_STATE } from './frame-codes.ts'
+import type { DumpPlan } from './plan-dump.ts'
+import { NOTE, type Trust } from './verdict.ts'
+
+/** Something a person should know: a code to look up, and one sentence. */
+export interface Warning {
+  readonly code: string
+  readonly text: string
+}
+
+export type ClassMatrix = Record<GuestClass, Record<HostState, number>>
+
+/** What both witnesses said, in frames. The matrix adds up to `total`, and so do the fates. */
+export interface FrameCounts {
+  readonly total: number
+  readonly byClass: ClassMatrix
+  readonly byFate: { readonly write: number; readonly zero: number; readonly leaveOut: number }
+}
+
+export interface Disagreements {
+  /** Memory the guest calls offline and the host still pays for, in bytes. */
+  readonly reclaimableBytes: number
+  /** Kept frames that the host does not back and that read as zeros. */
+  readonly untouched: number
+  /** Frames in use that the host does not back. */
+  readonly inUseUnbacked: number
+  /** Frames left out because they are in use, unbacked, and the kernel cannot say offline. */
+  readonly offlineUntold: number
+  /** Kept frames that are left out because they have no memory and would read as nothing. */
+  readonly missing: number
+  /** Frames the kernel relies on that the host does not back. */
+  readonly protectedUnbacked: number
+  /** True when memory the guest relies on may be gone. */
+  readonly alarm: boolean
+}
+
+/** What stands beside each artifact, as JSON. Sizes in bytes, counts in frames, times in milliseconds. */
+export interface DumpReport {
+  readonly schema: 'ullage.report/1'
+  readonly guest: {
+    readonly backend: string
+    readonly kernel: string | null
+    readonly vmcoreinfo: 'note' | 'scan' | 'none'
+    readonly pageSize: number
+    readonly machine: string
+  }
+  readonly frames: FrameCounts
+  readonly disagreements: Disagreements
+  readonly hostMemory: {
+    readonly backedBytesBefore: number
+    readonly backedBytesAfter: number
+    readonly residentBytesBefore: number
+    readonly residentBytesAfter: number
+  }
+  readonly notDumped: readonly { readonly name: string; readonly startBytes: number; readonly sizeBytes: number }[]
+  readonly trust: Trust
+  readonly warnings: readonly Warning[]
+  readonly consistency: { readonly mode: 'paused' | 'live' | 'stopped' | 'file'; readonly pausedMs: number }
+  readonly process: { readonly peakBytes: number; readonly codec: string }
+  /** Undefined for a dry run. */
+  readonly artifact?: {
+    readonly file: string
+    readonly bytes: number
+    readonly sha256: string
+    readonly format: 'kdump' | 'flattened' | 'elf'
+    readonly compression: Compression
+    readonly level: number
+    readonly pages: number
+    readonly zeroPages: number
+  }
+  /** What a dry run says the artifact can take at most, and takes at least. */
+  readonly estimate?: { readonly atLeastBytes: number; readonly atMostBytes: number }
+  readonly timingsMs: {
+    readonly classify: number
+    readonly write: number
+    readonly verify: number
+    readonly total: number
+  }
+}
+
+/** `pausedMs`-free part of a report that a plan alone gives. `zeroPages`: written frames that turned out to be zeros. */
+export function countFrames(plan: DumpPlan, zeroPages = 0): FrameCounts {
+  const byClass = Object.fromEntries(
+    guestClasses.map((name, guestClass) => [
+      name,
+      Object.fromEntries(
+        hostStates.map((state, hostState) => [state, plan.counts[guestClass * hostStates.length + hostState] ?? 0]),
+      ),
+    ]),
+  ) as ClassMatrix
+  const [write = 0, zero = 0, leaveOut = 0] = fates.map((_, index) => plan.fates[index] ?? 0)
+  const found = zeroPages === 0 ? 0 : zeroPages - zero
+  return { total: plan.total, byClass, byFate: { write: write - found, zero: zero + found, leaveOut } }
+}
+
+/** More than this share of the frames in use without memory raises the alarm. */
+const ALARM_SHARE = 0.01
+
+export function findDisagreements(plan: DumpPlan, frameBytes: number): Disagreements {
+  const at = (guestClass: number, hostState: number) => plan.counts[guestClass * hostStates.length + hostState] ?? 0
+  const reclaimable = at(GUEST_CLASS.offline, HOST_STATE.backed) + at(GUEST_CLASS.offline, HOST_STATE.swapped)
+  const inUse = hostStates.reduce((sum, _, state) => sum + at(GUEST_CLASS.inUse, state), 0)
+  const inUseUnbacked = at(GUEST_CLASS.inUse, HOST_STATE.unbacked)
+  const offlineUntold = plan.notes[NOTE.offlineUntold] ?? 0
+  const suspicious = inUseUnbacked - offlineUntold
+  return {
+    reclaimableBytes: reclaimable * frameBytes,
+    untouched: plan.notes[NOTE.untouched] ?? 0,
+    inUseUnbacked,
+    offlineUntold,
+    missing: plan.notes[NOTE.missing] ?? 0,
+    protectedUnbacked: plan.protectedUnbacked,
+    alarm: plan.protectedUnbacked > 0 || suspicious > inUse * ALARM_SHARE,
+  }
+}
+
+/** One sentence for each disagreement a person must see. */
+export function disagreementWarnings(found: Disagreements): Warning[] {
+  const warnings: Warning[] = []
+  if (found.protectedUnbacked > 0) {
+    warnings.push({
+      code: 'PROTECTED_UNBACKED',
+      text: `the host backs no memory behind ${found.protectedUnbacked} frames that the guest's kernel relies on (its image, page tables or struct pages)`,
+    })
+  } else if (found.alarm) {
+    warnings.push({
+      code: 'IN_USE_UNBACKED',
+      text: `the host backs no memory behind ${found.inUseUnbacked} frames that the guest has in use: memory it relies on may be gone`,
+    })
+  }
+  if (found.missing > 0) {
+    warnings.push({
+      code: 'MISSING',
+      text: `${found.missing} frames that should be kept have no memory on this host and are left out`,
+    })
+  }
+  return warnings
+}
+
+export type { GuestIdentity, HostMemory }

@@ -1,0 +1,30 @@
+import { openVmcore, type VerifySummary, verifyVmcore } from '@ullage/vmcore'
+import { openDecompress } from './decompress.ts'
+import { hashFile } from './hash-file.ts'
+
+export interface VerifyOptions {
+  readonly signal?: AbortSignal
+  /** Told pages done, of how many. */
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+export interface VerifiedArtifact extends VerifySummary {
+  /** Size of the file. */
+  readonly bytes: number
+  readonly sha256: string
+}
+
+/**
+ * Reads a finished vmcore back: decompresses every stored page, and hashes the file meanwhile. The hash cannot be taken
+ * while a kdump file is written, since its page descriptors stand before the data that they describe and are known last.
+ * Throws VmcoreError naming the first frame that does not read back.
+ */
+export async function verifyArtifact(path: string, options: VerifyOptions = {}): Promise<VerifiedArtifact> {
+  const hashing = hashFile(path, options.signal)
+  const verifying = (async () => {
+    await using vmcore = await openVmcore(path)
+    return verifyVmcore(vmcore, { decompress: openDecompress(), ...options })
+  })()
+  const [hashed, verified] = await Promise.all([hashing, verifying])
+  return { ...verified, ...hashed }
+}

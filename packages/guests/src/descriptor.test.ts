@@ -1,0 +1,56 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { loadDescriptor } from './descriptor.ts'
+import { DescriptorError } from './descriptor-error.ts'
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ullage-descriptor-'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+async function load(content: unknown) {
+  const path = join(folder, `${Math.random().toString(36).slice(2)}.json`)
+  await writeFile(path, typeof content === 'string' ? content : JSON.stringify(content))
+  return loadDescriptor(path)
+}
+
+const region = { gpa: '0x0', size: '0x1000', file: 'ram.raw' }
+
+test.each([
+  ['a misspelt key', { backend: 'virtio-balloon', source: { kind: 'qmp', soket: '/x' } }, /source.*soket/s],
+  ['a misspelt outer key', { backend: 'virtio-balloon', sources: {} }, /sources/],
+  ['an unknown backend', { backend: 'vmware', source: {} }, /one of virtio-balloon.*"vmware"/],
+  ['a backend named like a property of every object', { backend: 'constructor', source: {} }, /one of virtio-balloon/],
+  ['an unknown kind', { backend: 'virtio-balloon', source: { kind: 'ssh' } }, /source\.kind/],
+  ['no regions', { backend: 'virtio-balloon', source: { kind: 'files', regions: [] } }, /source\.regions/],
+  [
+    'a size that is no number',
+    { backend: 'virtio-balloon', source: { kind: 'files', regions: [{ ...region, size: '12 MiB' }] } },
+    /source\.regions\.0\.size.*"12 MiB"/,
+  ],
+  [
+    'a negative address',
+    { backend: 'virtio-balloon', source: { kind: 'files', regions: [{ ...region, gpa: -4096 }] } },
+    /source\.regions\.0\.gpa.*-4096/,
+  ],
+  ['no JSON', '{"backend"', /expected JSON/],
+])('refuses %s, and says where', async (_, content, message) => {
+  const error = await load(content).catch((reason: unknown) => reason)
+  expect(error).toBeInstanceOf(DescriptorError)
+  expect((error as Error).message).toMatch(message)
+})
+
+test('names the file that is not there', async () => {
+  await expect(loadDescriptor(join(folder, 'absent.json'))).rejects.toThrow(/absent\.json: there is no such file/)
+  await expect(loadDescriptor(folder)).rejects.toThrow(/it is a folder/)
+})
+
+test('takes both kinds of virtio-balloon source', async () => {
+  expect((await load({ backend: 'virtio-balloon', source: { kind: 'qmp', socket: '/x' } })).backend).toBe(
+    'virtio-balloon',
+  )
+  await load({ backend: 'virtio-balloon', source: { kind: 'files', regions: [{ ...region, offset: 4096 }] } })
+})
