@@ -1,0 +1,38 @@
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import { runLoudly, tryRun } from './run-command.mjs'
+import { say, warn } from './say.mjs'
+import { SetupError } from './setup-error.mjs'
+
+const POLICY = '/usr/sbin/policy-rc.d'
+
+/** Installs Debian packages without questions, recommendations or services started. */
+export async function installPackages(names) {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_MODE: 'l' }
+  const apt = ['apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=300', '-o', 'Dpkg::Use-Pty=0']
+  if ((await runLoudly([...apt, 'update'], { env })) !== 0) {
+    warn('apt-get update did not reach every source of this machine; going on with the package lists there are')
+  }
+  const status = await withoutServices(() =>
+    runLoudly([...apt, 'install', '-y', '--no-install-recommends', ...names], { env }),
+  )
+  if (status !== 0) throw new SetupError(`apt-get could not install ${names.join(', ')}: its own words are above`)
+  if (names.includes('redis-server')) disableRedisService()
+}
+
+/** Keeps packages from starting their services: invoke-rc.d asks this program, and 101 means no. */
+async function withoutServices(action) {
+  if (existsSync(POLICY)) return action()
+  writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  try {
+    return await action()
+  } finally {
+    rmSync(POLICY)
+  }
+}
+
+/** We start private servers only: the one the package would start at the next boot is not wanted. */
+function disableRedisService() {
+  if (!existsSync('/run/systemd/system')) return
+  tryRun(['systemctl', 'disable', '--now', 'redis-server.service'])
+  say('Debian packages: the redis-server service is switched off, a private server is started when one is needed')
+}

@@ -1,0 +1,65 @@
+import { existsSync } from 'node:fs'
+import { DEBUG_ERAS, hasDebugSymbols, unpackVmlinux } from './debug-kernels.mjs'
+import { ERAS, isEraComplete, unpackKernel } from './kernels.mjs'
+import { isManifestComplete, readManifest, writeManifest } from './manifest.mjs'
+import { PrivateApt } from './private-apt.mjs'
+import { areReadersComplete, machineReaders, unpackReaders } from './readers.mjs'
+import { say, warn } from './say.mjs'
+
+/** Fills the cache with guest kernels and readers. What cannot be had is written into the manifest with its reason. */
+export async function fillLabCache(cache, { long, refresh }) {
+  const manifest = readManifest(cache)
+  if (!refresh && isManifestComplete(manifest, { long })) {
+    say('guest kernels and readers: all there')
+  } else {
+    const apts = new Map(ERAS.map((suite) => [suite, new PrivateApt(suite, cache)]))
+    for (const suite of ERAS) {
+      manifest.eras[suite] = await eraOf(apts.get(suite), suite, cache, manifest.eras[suite], { long, refresh })
+      writeManifest(cache, manifest)
+    }
+    if (refresh || !areReadersComplete(manifest.readers)) manifest.readers = await newestReaders(apts.get('sid'), cache)
+    for (const apt of apts.values()) apt.forget()
+  }
+  const readers = { ...manifest.readers, ...machineReaders() }
+  const changed = JSON.stringify(readers) !== JSON.stringify(manifest.readers)
+  manifest.readers = readers
+  if (changed) writeManifest(cache, manifest)
+  return manifest
+}
+
+async function eraOf(apt, suite, cache, known, { long, refresh }) {
+  const wantsVmlinux = long && DEBUG_ERAS.includes(suite)
+  let era = known
+  try {
+    const stale =
+      wantsVmlinux && isEraComplete(era) && !existsSync(era.vmlinux ?? '') && !(await hasDebugSymbols(apt, era))
+    if (refresh || stale || !isEraComplete(era)) {
+      say(`guest kernel of ${suite}`)
+      const kernel = await unpackKernel(apt, suite, cache)
+      era = kernel.version === era?.version && era.vmlinux ? { ...kernel, vmlinux: era.vmlinux } : kernel
+      say(`  ${era.release}, ${era.modules.length} modules`)
+    }
+  } catch (error) {
+    if (isEraComplete(known)) {
+      warn(`the kernel of ${suite} could not be renewed, keeping ${known.release}: ${error.message}`)
+      return known
+    }
+    return { missing: error.message }
+  }
+  if (!wantsVmlinux) return era
+  try {
+    return { ...era, vmlinux: await unpackVmlinux(apt, suite, era, cache) }
+  } catch (error) {
+    warn(`no debug symbols of ${suite}, long tests that need them will fail: ${error.message}`)
+    return era
+  }
+}
+
+async function newestReaders(apt, cache) {
+  try {
+    return await unpackReaders(apt, cache)
+  } catch (error) {
+    const missing = { missing: error.message }
+    return { 'crash-newest': missing, 'makedumpfile-newest': missing }
+  }
+}

@@ -1,0 +1,40 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { runLoudly } from './run-command.mjs'
+import { say } from './say.mjs'
+import { SetupError } from './setup-error.mjs'
+
+/** Installs the npm packages, among them the Node this project runs on, unless they are those of the lockfile already. */
+export async function ensureNpmPackages(root) {
+  const why = whyStale(root)
+  if (why === undefined) return say('npm packages: all there')
+  const command = existsSync(join(root, 'package-lock.json')) ? 'ci' : 'install'
+  say(`npm packages: installing (${why}); a minute or two`)
+  // Not by the Node that this very command may replace.
+  const path = (process.env.PATH ?? '').split(delimiter).filter((folder) => !folder.endsWith('node_modules/.bin'))
+  const env = { ...process.env, PATH: path.join(delimiter) }
+  const status = await runLoudly(['npm', command, '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, env })
+  if (status !== 0) throw new SetupError(`npm ${command} failed with status ${status}: its own words are above`)
+  const still = whyStale(root)
+  if (still !== undefined) throw new SetupError(`npm ${command} ended well, and yet ${still}`)
+}
+
+/** Compares the lockfile with npm's own record of what it installed. */
+export function whyStale(root) {
+  if (!existsSync(join(root, 'node_modules/.bin/node'))) return 'they are not there yet'
+  const installed = readPackages(join(root, 'node_modules/.package-lock.json'))
+  const locked = readPackages(join(root, 'package-lock.json'))
+  if (locked === undefined) return undefined
+  if (installed === undefined) return 'npm has no record of what it installed'
+  for (const [path, { version, optional, link }] of Object.entries(locked)) {
+    if (!path.startsWith('node_modules/') || optional) continue
+    const found = installed[path]
+    if (found === undefined) return `${path} is missing`
+    if (!link && found.version !== version) return `${path} is ${found.version}, the lockfile says ${version}`
+  }
+  return undefined
+}
+
+function readPackages(path) {
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).packages : undefined
+}

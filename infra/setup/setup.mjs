@@ -1,0 +1,58 @@
+// Brings everything that the demo and the tests need. Plain JavaScript for the Node that the machine has: there are no
+// packages yet when it starts.
+import { existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { cacheFolder } from './cache-folder.mjs'
+import { fillLabCache } from './lab-cache.mjs'
+import { ensureMachinePackages, missingFromMachine } from './machine-packages.mjs'
+import { isManifestComplete, readManifest } from './manifest.mjs'
+import { ensureNpmPackages, whyStale } from './npm-packages.mjs'
+import { reportManifest } from './report-manifest.mjs'
+import { say } from './say.mjs'
+import { SetupError } from './setup-error.mjs'
+import { withLock } from './with-lock.mjs'
+
+const USAGE = `usage: npm run setup -- [--long] [--refresh]
+  --long     also the kernels' debug symbols for npm run test:long (some 600 MB to download)
+  --refresh  look again for newer guest kernels and readers
+`
+
+async function main() {
+  const options = readOptions()
+  const root = fileURLToPath(new URL('../..', import.meta.url))
+  const cache = cacheFolder()
+  const complete =
+    !options.refresh &&
+    missingFromMachine().length === 0 &&
+    whyStale(root) === undefined &&
+    isManifestComplete(readManifest(cache), options)
+  if (complete) return say(`everything is there (guest kernels and readers in ${cache})`)
+  mkdirSync(cache, { recursive: true })
+  await withLock(cache, async () => {
+    await ensureMachinePackages()
+    await ensureNpmPackages(root)
+    reportManifest(await fillLabCache(cache, options), cache)
+  })
+  if (!existsSync(join(root, 'node_modules/.bin/node'))) throw new SetupError('the npm package node is not installed')
+}
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: { long: { type: 'boolean', default: false }, refresh: { type: 'boolean', default: false } },
+    })
+    return values
+  } catch (error) {
+    throw new SetupError(`${error.message}\n${USAGE}`)
+  }
+}
+
+try {
+  await main()
+} catch (error) {
+  if (!(error instanceof SetupError)) throw error
+  process.stderr.write(`set-up failed: ${error.message}\n`)
+  process.exitCode = 1
+}
