@@ -58,5 +58,5 @@ function readPackage(root: string, folder: string): Package {
 }
 
 function isTest(file: string): boolean {
-  return /\.test\.ts$/.test(file) || /^(test|bench|checks|demo)\//.test(file) || /\.config\.ts$/.test(file)
+  return file.endsWith('.test.ts') || /^(test|bench|checks|demo)\//.test(file) || file.endsWith('.config.ts')
 }

@@ -1,6 +1,6 @@
 import { endOf, mergeRanges, type PfnRange, PfnSet } from '@ullage/pages'
 import { FATE, GUEST_CLASS, guestClasses, HOST_STATE, hostStates } from './frame-codes.ts'
-import { decideVerdicts, NOTE, type Policy, verdictIndex } from './verdict.ts'
+import { decideVerdicts, type Policy, verdictIndex } from './verdict.ts'
 
 /** Frames looked at together: one section of an x86-64 kernel (128 MiB of 4 KiB frames). */
 const WINDOW_FRAMES = 32768
