@@ -7,8 +7,6 @@ export const guestAnnouncement = z.object({
   id: guestId,
   /** Null when the descriptor could not be read; `problem` says why. */
   backend: z.string().nullable(),
-  /** Kind of the source: `qmp`, `files`, `domain`, `core`. */
-  source: z.string().nullable(),
   problem: dumpFailure.nullable(),
 })
 export type GuestAnnouncement = z.infer<typeof guestAnnouncement>

@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto'
+import { heartbeat, type HostAnnouncement, hostAliveKey, hostKey, hostsKey } from '@ullage/dump-job'
+import type { Redis } from 'ioredis'
+import type { Logger } from 'pino'
+import type { GuestFolder } from './guest-folder.ts'
+
+/** How long a host is remembered after its last heartbeat, in milliseconds: 30 days. */
+const REMEMBERED_MS = 30 * 24 * 3600 * 1000
+
+export interface AnnounceHostOptions {
+  readonly redis: Redis
+  readonly host: string
+  readonly concurrency: number
+  readonly folder: GuestFolder
+  /** False while this worker takes no jobs: it then does not beat. */
+  readonly consuming: () => boolean
+  readonly log: Logger
+}
+
+/**
+ * Says with every heartbeat which guests this host has, until disposed; disposing it says that the host is gone. Resolves
+ * after the first heartbeat. The folder is read anew each time.
+ */
+export async function announceHost(options: AnnounceHostOptions): Promise<AsyncDisposable> {
+  const { redis, host, concurrency, folder, consuming, log } = options
+  const self = { host, instance: randomUUID(), startedAt: new Date().toISOString(), concurrency }
+  let said = ''
+  const beat = async () => {
+    if (!consuming()) return
+    const { guests, ignored } = await folder.list()
+    const now = JSON.stringify({ guests, ignored })
+    if (now !== said) log.info({ guests: guests.map(({ id }) => id), ignored }, 'guests announced')
+    said = now
+    const announcement: HostAnnouncement = { ...self, guests }
+    await redis.set(hostKey(host), JSON.stringify(announcement), 'PX', REMEMBERED_MS)
+    await redis.sadd(hostsKey, host)
+    await redis.set(hostAliveKey(host), self.instance, 'PX', heartbeat.goneAfterMs)
+  }
+  await beat()
+  let running = true
+  let beating: Promise<void> = Promise.resolve()
+  const timer = setInterval(() => {
+    // One at a time: while Redis is away, heartbeats do not pile up.
+    if (!running) return
+    running = false
+    beating = beat()
+      .catch((error: unknown) => log.error({ reason: String(error) }, 'the heartbeat failed'))
+      .finally(() => {
+        running = true
+      })
+  }, heartbeat.everyMs)
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer)
+      running = false
+      await beating
+      await redis.del(hostAliveKey(host))
+    },
+  }
+}

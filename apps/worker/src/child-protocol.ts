@@ -1,0 +1,31 @@
+import { dumpOptions, dumpProgress, dumpReport, guestId } from '@ullage/dump-job'
+import { z } from 'zod'
+
+/** What a child is asked to do, its first message. */
+export const childTask = z.discriminatedUnion('task', [
+  z.strictObject({
+    task: z.literal('dump'),
+    guest: guestId,
+    descriptor: z.string(),
+    stateDir: z.string(),
+    output: z.string(),
+    threads: z.int().min(1).optional(),
+    options: dumpOptions,
+  }),
+  z.strictObject({ task: z.literal('pages'), guest: guestId, descriptor: z.string(), stateDir: z.string() }),
+])
+export type ChildTask = z.infer<typeof childTask>
+export type DumpTask = Extract<ChildTask, { task: 'dump' }>
+export type PagesTask = Extract<ChildTask, { task: 'pages' }>
+
+/** The only other thing a child is told: end, leave nothing behind, let the guest run. */
+export const cancelMessage = { cancel: true } as const
+
+/** What a child says. The last three end the conversation. */
+export const childMessage = z.discriminatedUnion('say', [
+  z.object({ say: z.literal('progress'), progress: dumpProgress }),
+  z.object({ say: z.literal('dumped'), report: dumpReport }),
+  z.object({ say: z.literal('pages'), pages: z.json() }),
+  z.object({ say: z.literal('failed'), code: z.string(), message: z.string() }),
+])
+export type ChildMessage = z.infer<typeof childMessage>

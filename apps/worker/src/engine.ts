@@ -1,0 +1,20 @@
+import type { DumpOptions, DumpProgress } from '@ullage/dump-job'
+
+/** What a child needs of the engine: packages/guests and packages/dump, or a double of them in tests. */
+export interface Engine<Descriptor, Guest extends AsyncDisposable> {
+  loadDescriptor(path: string): Promise<Descriptor>
+  openGuest(descriptor: Descriptor, options: { stateDir: string; signal?: AbortSignal }): Promise<Guest>
+  dumpGuest(guest: Guest, options: EngineDumpOptions): Promise<unknown>
+  pagesOf(guest: Guest, options: { pause: boolean; signal?: AbortSignal }): Promise<unknown>
+}
+
+export interface EngineDumpOptions extends DumpOptions {
+  /** Path of the artifact, which is not there yet. */
+  readonly output: string
+  readonly reportPath: string
+  /** Compression threads. */
+  readonly jobs: number
+  readonly dryRun: boolean
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: DumpProgress) => void
+}

@@ -1,0 +1,50 @@
+import { type DumpFailure, reasonOfFailure, toFailure } from '@ullage/dump-job'
+import { UnrecoverableError } from 'bullmq'
+
+/** An attempt that ended without an artifact, for a reason that clients are told. */
+export class AttemptError extends Error {
+  override readonly name = 'AttemptError'
+  readonly failure: DumpFailure
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.failure = toFailure(code, message)
+  }
+}
+
+/**
+ * How many attempts a dump gets when one ends with this code. What is not listed will not end otherwise the next time:
+ * it fails for good.
+ */
+const attemptsByCode: Readonly<Record<string, number>> = {
+  // The hypervisor did not answer, or somebody else holds the guest: both pass.
+  UNAVAILABLE: 3,
+  BUSY: 3,
+  GUEST_BUSY: 3,
+  MONITOR_BUSY: 3,
+  TIMEOUT: 3,
+  RESUMED_BY_OTHERS: 2,
+  GUARDIAN_FAILED: 2,
+  // Killed, out of memory, a fault in a codec: worth trying once more.
+  CHILD_DIED: 2,
+  CHILD_SILENT: 2,
+  UNREADABLE: 2,
+  MEMORY_UNREADABLE: 2,
+  VERIFY_FAILED: 2,
+  // Another attempt of this job has the lock now, or will.
+  LOCK_LOST: Number.POSITIVE_INFINITY,
+}
+
+/**
+ * The error that makes BullMQ do what the failure asks for: try again, or UnrecoverableError. `attempt` counts from 1.
+ */
+export function toJobError(error: unknown, attempt: number): Error {
+  const failure =
+    error instanceof AttemptError
+      ? error.failure
+      : toFailure('INTERNAL', error instanceof Error ? error.message : String(error))
+  const reason = reasonOfFailure(failure)
+  return attempt < (attemptsByCode[failure.code] ?? 1)
+    ? new Error(reason, { cause: error })
+    : Object.assign(new UnrecoverableError(reason), { cause: error })
+}

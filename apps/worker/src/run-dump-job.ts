@@ -1,0 +1,135 @@
+import { access } from 'node:fs/promises'
+import {
+  cancelKey,
+  dumpJob,
+  type DumpJob,
+  type DumpProgress,
+  type DumpResult,
+  dumpResult,
+  resultOfReport,
+} from '@ullage/dump-job'
+import { type Job, WaitingError } from 'bullmq'
+import type { Redis } from 'ioredis'
+import type { Logger } from 'pino'
+import type { ArtifactFolder } from './artifact-folder.ts'
+import { descriptorPath } from './guest-folder.ts'
+import { AttemptError, toJobError } from './job-failure.ts'
+import { relayProgress } from './relay-progress.ts'
+import { runChild } from './run-child.ts'
+import type { WorkerConfig } from './worker-config.ts'
+
+/** Why a running job is told to end; what happens to the job differs. */
+export const stopReasons = { cancelled: 'cancelled', shutdown: 'shutdown', lockLost: 'lockLost' } as const
+
+export interface DumpJobContext {
+  readonly config: WorkerConfig
+  readonly redis: Redis
+  readonly artifacts: ArtifactFolder
+  /** Module that the child runs. */
+  readonly childModule: URL
+  readonly log: Logger
+  /** Tells whoever shows the job that it changed. */
+  readonly announce: (job: string) => void
+}
+
+/**
+ * Makes one attempt at the dump that `job` asks for, and returns its result. Throws what makes BullMQ retry it, fail it,
+ * or, when the worker shuts down, put it back.
+ */
+export async function runDumpJob(
+  context: DumpJobContext,
+  job: Job,
+  token: string,
+  signal: AbortSignal,
+): Promise<DumpResult> {
+  const attempt = job.attemptsMade + 1
+  const log = context.log.child({ job: job.id })
+  try {
+    return await makeAttempt({ ...context, log }, job, token, signal)
+  } catch (error) {
+    if (signal.aborted && signal.reason === stopReasons.shutdown) {
+      log.info('put back into the queue: the worker is ending')
+      await job.moveToWait(token)
+      throw new WaitingError()
+    }
+    const failure = toJobError(error, attempt)
+    log.error({ attempt, reason: failure.message, final: failure.name === 'UnrecoverableError' }, 'the attempt failed')
+    throw failure
+  }
+}
+
+async function makeAttempt(context: DumpJobContext, job: Job, token: string, signal: AbortSignal): Promise<DumpResult> {
+  const { config, artifacts } = context
+  const asked = readJob(job)
+  const log = context.log.child({ guest: asked.guest })
+  if (await context.redis.exists(cancelKey(asked.dump)))
+    throw new AttemptError('CANCELLED', 'cancelled before it began')
+  const earlier = await artifacts.published(asked.dump)
+  if (earlier) {
+    log.info('already published by an attempt that could not say so')
+    return resultOfReport(earlier)
+  }
+  const descriptor = await findDescriptor(config.guestsDir, asked.guest)
+
+  const attempt = await artifacts.begin(asked.dump)
+  const relay = relayProgress(job, (id) => context.announce(id), log)
+  try {
+    log.info({ options: asked.options, attempt: job.attemptsMade + 1 }, 'dump begins')
+    const answer = await runChild(
+      {
+        task: 'dump',
+        guest: asked.guest,
+        descriptor,
+        stateDir: config.stateDir,
+        output: attempt.output,
+        options: asked.options,
+        ...(config.threads !== undefined && { threads: config.threads }),
+      },
+      {
+        module: context.childModule,
+        silenceMs: config.silenceMs,
+        log,
+        signal,
+        onProgress: (progress: DumpProgress) => relay.report(progress),
+        onStart: (pid) => log.info({ pid }, 'dump process started'),
+      },
+    )
+    if (answer.say !== 'dumped') throw new AttemptError('INTERNAL', `the dump process answered with ${answer.say}`)
+    await stillOurs(job, token, config.lockMs)
+    const report = await attempt.publish(answer.report)
+    log.info({ bytes: report.artifact.bytes, sha256: report.artifact.sha256 }, 'dump published')
+    return dumpResult.parse(resultOfReport(report))
+  } finally {
+    relay.end()
+    await attempt.remove()
+  }
+}
+
+function readJob(job: Job): DumpJob {
+  const { data, error } = dumpJob.safeParse(job.data)
+  if (!data) throw new AttemptError('JOB_INVALID', `the job is not an ullage.job/1: ${error.message}`)
+  if (data.dump !== job.id)
+    throw new AttemptError('JOB_INVALID', `the job is for dump ${data.dump}, its id is ${job.id}`)
+  return data
+}
+
+async function findDescriptor(guestsDir: string, guest: string): Promise<string> {
+  const path = descriptorPath(guestsDir, guest)
+  try {
+    await access(path)
+  } catch (error) {
+    const message = `no descriptor for guest ${guest} on this host; GET /v1/guests lists those there are`
+    throw new AttemptError('GUEST_NOT_FOUND', message, { cause: error })
+  }
+  return path
+}
+
+/** Publication is what must not happen twice: the last look at the lock is just before it. */
+async function stillOurs(job: Job, token: string, lockMs: number): Promise<void> {
+  try {
+    await job.extendLock(token, lockMs)
+  } catch (error) {
+    const message = 'the queue gave this job away while it ran; what this attempt made is not published'
+    throw new AttemptError('LOCK_LOST', message, { cause: error })
+  }
+}

@@ -1,0 +1,61 @@
+import { type DestinationStream, pino } from 'pino'
+import { startWorker, type StartWorkerOptions } from './start-worker.ts'
+import { readWorkerConfig, WorkerConfigError } from './worker-config.ts'
+
+/** What closing may take beyond the time that running dumps are given, in milliseconds. */
+const CLOSE_WITHIN_MS = 15_000
+
+/**
+ * The worker as a process: settings from `process.env`, logs as JSON lines on stdout, SIGTERM and SIGINT end it in order
+ * within a deadline, and so does the end of a parent that started it with a channel. Exits with 2 when a setting is
+ * wrong, with 1 after an error nobody caught.
+ */
+export async function runWorker(
+  parts: Omit<StartWorkerOptions, 'config' | 'log'>,
+  stdout?: DestinationStream,
+): Promise<void> {
+  const config = readConfigOrExit()
+  const log = pino({ level: config.logLevel, base: { app: 'worker', host: config.host } }, stdout)
+  const fail = (what: string) => (error: unknown) => {
+    log.fatal({ err: error }, what)
+    log.flush(() => process.exit(1))
+  }
+  process.on('uncaughtException', fail('an error nobody caught'))
+  process.on('unhandledRejection', fail('a rejection nobody handled'))
+
+  const started = startWorker({ ...parts, config, log })
+  const stop = (reason: string) => () => {
+    log.info({ reason }, 'worker ends')
+    setTimeout(() => {
+      log.fatal('the worker did not end in time')
+      process.exit(1)
+    }, config.shutdownMs + CLOSE_WITHIN_MS).unref()
+    started
+      .then((worker) => worker.close())
+      .then(() => process.exit(0))
+      .catch(fail('the worker did not end in order'))
+  }
+  process.once('SIGTERM', stop('SIGTERM'))
+  process.once('SIGINT', stop('SIGINT'))
+  if (process.connected) process.once('disconnect', stop('the process that started it is gone'))
+  try {
+    await started
+  } catch (error) {
+    if (!(error instanceof WorkerConfigError)) throw error
+    exitForSettings(error)
+  }
+}
+
+function readConfigOrExit() {
+  try {
+    return readWorkerConfig(process.env)
+  } catch (error) {
+    if (!(error instanceof WorkerConfigError)) throw error
+    return exitForSettings(error)
+  }
+}
+
+function exitForSettings(error: WorkerConfigError): never {
+  process.stderr.write(`${error.message}\n`)
+  process.exit(2)
+}

@@ -1,0 +1,95 @@
+import { availableParallelism } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { publishedFiles } from '@ullage/dump-job'
+import { setParentDeathSignal } from '@ullage/native'
+import { cancelMessage, type ChildMessage, childMessage, type ChildTask, childTask } from './child-protocol.ts'
+import type { Engine } from './engine.ts'
+import { errnoOf } from './errno-of.ts'
+
+/** Milliseconds between two messages about progress. */
+const PROGRESS_EVERY_MS = 250
+
+/**
+ * Does the one thing this process's parent asks for, says how it ended, and ends the process.
+ *
+ * The parent's death ends this process at once (the kernel sends SIGKILL, also while it is busy); what was paused is then
+ * resumed by the guardian. Signals that a terminal or a service manager sends to the whole group are left to the parent,
+ * which asks for an orderly end.
+ */
+export function serveParent<Descriptor, Guest extends AsyncDisposable>(engine: Engine<Descriptor, Guest>): void {
+  const parent = Number(process.argv[2])
+  setParentDeathSignal('SIGKILL')
+  if (process.ppid !== parent) process.exit(1)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
+  process.once('disconnect', () => process.exit(1))
+
+  const cancelled = new AbortController()
+  process.on('message', (message) => {
+    if (isCancel(message)) return cancelled.abort()
+    answer(engine, childTask.parse(message), cancelled.signal).catch(toFailed).then(sayLast)
+  })
+}
+
+async function answer<Descriptor, Guest extends AsyncDisposable>(
+  engine: Engine<Descriptor, Guest>,
+  task: ChildTask,
+  signal: AbortSignal,
+): Promise<ChildMessage> {
+  const { stateDir } = task
+  await using guest = await engine.openGuest(await engine.loadDescriptor(task.descriptor), { stateDir, signal })
+  if (task.task === 'pages') {
+    const pages = await engine.pagesOf(guest, { pause: false, signal })
+    return childMessage.parse({ say: 'pages', pages: JSON.parse(JSON.stringify(pages)) })
+  }
+  const report = await engine.dumpGuest(guest, {
+    ...task.options,
+    output: task.output,
+    reportPath: join(dirname(task.output), publishedFiles.report),
+    jobs: task.threads ?? availableParallelism(),
+    dryRun: false,
+    signal,
+    onProgress: throttle((progress) => say({ say: 'progress', progress })),
+  })
+  const said = childMessage.parse({ say: 'dumped', report: JSON.parse(JSON.stringify(report)) })
+  // The folder is the attempt's own and gets another name; clients have no use for either.
+  if (said.say === 'dumped') said.report.artifact.file = basename(said.report.artifact.file)
+  return said
+}
+
+function isCancel(message: unknown): boolean {
+  return (
+    typeof message === 'object' && message !== null && 'cancel' in message && message.cancel === cancelMessage.cancel
+  )
+}
+
+/** An error as the parent hears it: the code it carries, and its sentence. Its stack goes to stderr when it has no code. */
+function toFailed(error: unknown): ChildMessage {
+  const code = errnoOf(error)
+  const message = error instanceof Error ? error.message : String(error)
+  if (error instanceof Error && error.name === 'AbortError') return { say: 'failed', code: 'CANCELLED', message }
+  if (code === undefined) process.stderr.write(`${error instanceof Error ? (error.stack ?? message) : message}\n`)
+  return { say: 'failed', code: code ?? 'INTERNAL', message }
+}
+
+function say(message: ChildMessage): void {
+  process.send?.(message)
+}
+
+function sayLast(message: ChildMessage): void {
+  process.send?.(message, undefined, undefined, () => process.exit(0))
+}
+
+/** Passes on the first call, then at most one each PROGRESS_EVERY_MS, and every first one of a stage. */
+function throttle<Progress extends { stage: string }>(
+  pass: (progress: Progress) => void,
+): (progress: Progress) => void {
+  let last = Number.NEGATIVE_INFINITY
+  let stage = ''
+  return (progress) => {
+    const now = performance.now()
+    if (progress.stage === stage && now - last < PROGRESS_EVERY_MS) return
+    last = now
+    stage = progress.stage
+    pass(progress)
+  }
+}

@@ -1,0 +1,159 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { changedChannel, dumpQueueName, type JobChanged, pagesQueueName, queuePrefix } from '@ullage/dump-job'
+import { Worker } from 'bullmq'
+import type { Logger } from 'pino'
+import { announceHost } from './announce-host.ts'
+import { ArtifactFolder } from './artifact-folder.ts'
+import { connectRedis } from './connect-redis.ts'
+import { type DescribedGuest, GuestFolder } from './guest-folder.ts'
+import { hearCancelOrders } from './hear-cancel-orders.ts'
+import { takeHostLock } from './host-lock.ts'
+import { refuseEvictingRedis } from './refuse-evicting-redis.ts'
+import { runDumpJob, stopReasons } from './run-dump-job.ts'
+import { runPagesJob } from './run-pages-job.ts'
+import { type WorkerConfig, WorkerConfigError } from './worker-config.ts'
+
+/** Starts of one job, retries and stalls together, before it is given up whatever the reasons were. */
+const MOST_STARTS = 10
+
+export interface StartWorkerOptions {
+  readonly config: WorkerConfig
+  readonly log: Logger
+  /** Module that a dump's process runs. */
+  readonly childModule: URL
+  /** Reads a descriptor, for what is announced of the guest. */
+  readonly describe: (path: string) => Promise<DescribedGuest>
+  /** Resumes the guests that an earlier run of this host's worker left paused. */
+  readonly resumeAbandoned: (stateDir: string) => Promise<unknown>
+}
+
+export interface RunningWorker {
+  /**
+   * Takes no more jobs, lets running ones go on for the configured time, then puts them back into the queue. Resolves
+   * when nothing is left running. Idempotent.
+   */
+  close(): Promise<void>
+}
+
+/**
+ * Starts the worker of one host. Waits for Redis as long as it takes. Throws WorkerConfigError when another worker runs
+ * with the same state folder, or when Redis may drop jobs.
+ */
+export async function startWorker(options: StartWorkerOptions): Promise<RunningWorker> {
+  const { config, log, childModule } = options
+  const { host, lockMs, stateDir } = config
+  for (const folder of [stateDir, config.artifactsDir, config.guestsDir]) await mkdir(folder, { recursive: true })
+  await using stack = new AsyncDisposableStack()
+  const lock = await takeHostLock(join(stateDir, 'worker.lock'))
+  if (!lock) {
+    throw new WorkerConfigError(
+      `expected to be the only worker with the state folder ${stateDir}, another one runs: stop it, or give each its own`,
+    )
+  }
+  stack.use(lock)
+
+  // Guests first: one that was left paused does not wait for Redis.
+  const resumed = await options.resumeAbandoned(stateDir)
+  log.info({ resumed }, 'looked for guests that were left paused')
+  const artifacts = new ArtifactFolder(config.artifactsDir, host)
+  await artifacts.prepare()
+
+  const redis = stack.adopt(connectRedis(config.redis, log), (redis) => redis.disconnect())
+  await refuseEvictingRedis(redis)
+
+  const announce = (job: string) => {
+    if (redis.status !== 'ready') return
+    const changed: JobChanged = { job }
+    redis.publish(changedChannel, JSON.stringify(changed)).catch((error: unknown) => {
+      log.debug({ reason: String(error) }, 'a change could not be announced')
+    })
+  }
+  const running = new Set<string>()
+  const common = {
+    connection: redis,
+    prefix: queuePrefix,
+    lockDuration: lockMs,
+    stalledInterval: lockMs,
+    maxStalledCount: 1,
+    maxStartedAttempts: MOST_STARTS,
+    autorun: false,
+    name: host,
+  }
+  const context = { config, redis, artifacts, childModule, log, announce }
+  const dumps = new Worker(
+    dumpQueueName(host),
+    async (job, token, signal) => {
+      if (!job.id || !token || !signal) throw new Error('BullMQ gave a job without id, token or signal')
+      running.add(job.id)
+      announce(job.id)
+      try {
+        return await runDumpJob(context, job, token, signal)
+      } finally {
+        running.delete(job.id)
+      }
+    },
+    { ...common, concurrency: config.concurrency },
+  )
+  const pages = new Worker(
+    pagesQueueName(host),
+    (job, _token, signal) => runPagesJob({ config, childModule, log }, job, signal ?? new AbortController().signal),
+    { ...common, concurrency: 1 },
+  )
+  for (const worker of [dumps, pages]) {
+    worker.on('error', (error) => log.warn({ reason: error.message, queue: worker.name }, 'queue'))
+    worker.on('completed', (job) => announce(job.id ?? ''))
+    worker.on('failed', (job) => announce(job?.id ?? ''))
+    worker.on('stalled', (job) => {
+      log.warn({ job }, 'taken back from a worker that stopped renewing its lock')
+      announce(job)
+    })
+    worker.on('lockRenewalFailed', (jobs: string[]) => {
+      for (const job of jobs) {
+        log.error({ job }, 'the lock is lost: the attempt is ended')
+        worker.cancelJob(job, stopReasons.lockLost)
+      }
+    })
+  }
+  stack.use(
+    await hearCancelOrders({
+      redis,
+      host,
+      running: () => running,
+      cancel: (dump) => {
+        if (dumps.cancelJob(dump, stopReasons.cancelled)) log.info({ job: dump }, 'cancelled on request')
+      },
+      log,
+    }),
+  )
+  for (const worker of [dumps, pages]) {
+    worker.run().catch((error: unknown) => log.fatal({ reason: String(error) }, 'the queue is no longer read'))
+  }
+  stack.defer(async () => {
+    const closed = Promise.all([dumps.close(), pages.close()])
+    pages.cancelAllJobs(stopReasons.shutdown)
+    const late = setTimeout(() => dumps.cancelAllJobs(stopReasons.shutdown), config.shutdownMs)
+    await closed
+    clearTimeout(late)
+  })
+  stack.use(
+    await announceHost({
+      redis,
+      host,
+      concurrency: config.concurrency,
+      folder: new GuestFolder(config.guestsDir, options.describe),
+      consuming: () => dumps.isRunning() && !dumps.isPaused(),
+      log,
+    }),
+  )
+  log.info({ host, guestsDir: config.guestsDir, artifactsDir: config.artifactsDir }, 'worker ready')
+
+  const rest = stack.move()
+  let closing: Promise<void> | undefined
+  return {
+    close() {
+      closing ??= rest.disposeAsync()
+      return closing
+    },
+  }
+}

@@ -1,0 +1,63 @@
+import { hostname } from 'node:os'
+import { resolve } from 'node:path'
+import { hostId, redisAddress } from '@ullage/dump-job'
+import { z } from 'zod'
+
+const folder = z
+  .string()
+  .min(1, 'expected the path of a folder')
+  .transform((path) => resolve(path))
+const seconds = (least: number, most: number) => z.coerce.number().int().min(least).max(most)
+
+/** The worker's settings, by the environment variables that hold them. */
+const environment = z.object({
+  ULLAGE_REDIS_URL: redisAddress,
+  ULLAGE_HOST_ID: hostId.default(() => hostname()),
+  ULLAGE_GUESTS_DIR: folder,
+  ULLAGE_ARTIFACTS_DIR: folder,
+  ULLAGE_STATE_DIR: folder,
+  ULLAGE_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(1),
+  ULLAGE_DUMP_THREADS: z.coerce.number().int().min(1).max(256).optional(),
+  ULLAGE_LOCK_SECONDS: seconds(2, 3_600).default(30),
+  ULLAGE_SILENCE_SECONDS: seconds(10, 86_400).default(600),
+  ULLAGE_SHUTDOWN_SECONDS: seconds(1, 86_400).default(20),
+  ULLAGE_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+})
+
+export type WorkerConfig = ReturnType<typeof readWorkerConfig>
+
+/** Settings that are missing or wrong: the message has a line for each. */
+export class WorkerConfigError extends Error {
+  override readonly name = 'WorkerConfigError'
+}
+
+/** Reads the settings. Throws WorkerConfigError, which names each wrong variable and never repeats its value. */
+export function readWorkerConfig(env: Readonly<Record<string, string | undefined>>) {
+  const { data, error } = environment.safeParse(env)
+  if (!data) {
+    const lines = error.issues.map(({ path, message }) => {
+      const name = String(path[0])
+      return env[name] === undefined ? `${name} is not set; ${message}` : `${name}: ${message}`
+    })
+    throw new WorkerConfigError(lines.join('\n'))
+  }
+  return {
+    redis: data.ULLAGE_REDIS_URL,
+    host: data.ULLAGE_HOST_ID,
+    /** Folder of guest descriptors; a guest's id is the name of its file without `.json`. */
+    guestsDir: data.ULLAGE_GUESTS_DIR,
+    /** Where finished dumps appear: one folder each, on one file system. */
+    artifactsDir: data.ULLAGE_ARTIFACTS_DIR,
+    /** Locks, and records of guests that are paused. */
+    stateDir: data.ULLAGE_STATE_DIR,
+    concurrency: data.ULLAGE_CONCURRENCY,
+    /** Compression threads of one dump; undefined leaves it to the engine. */
+    threads: data.ULLAGE_DUMP_THREADS,
+    lockMs: data.ULLAGE_LOCK_SECONDS * 1000,
+    /** A dump that says nothing for so long is ended. */
+    silenceMs: data.ULLAGE_SILENCE_SECONDS * 1000,
+    /** How long running dumps may go on after SIGTERM before they are put back into the queue. */
+    shutdownMs: data.ULLAGE_SHUTDOWN_SECONDS * 1000,
+    logLevel: data.ULLAGE_LOG_LEVEL,
+  }
+}
