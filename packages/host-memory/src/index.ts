@@ -1,1 +1,9 @@
-export {}
+export { parseBackingFile } from './backing-file.ts'
+export { openFileRam } from './file-ram.ts'
+export { type BackingFrames, GuestRam, type RamRegion } from './guest-ram.ts'
+export { HostMemoryError, type HostMemoryErrorCode } from './host-memory-error.ts'
+export { type HostProcess, openHostProcess } from './host-process.ts'
+export { openMapped } from './open-mapped.ts'
+export { findMapping, type MappedFile, parseProcessMap, type Vma } from './process-map.ts'
+export { openProcessRam } from './process-ram.ts'
+export { type BackingBytes, type BackingState, type MemoryFigures, type RamKind, type RamSource } from './ram-source.ts'

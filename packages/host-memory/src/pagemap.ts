@@ -1,0 +1,100 @@
+import { readSync } from 'node:fs'
+import { HostMemoryError } from './host-memory-error.ts'
+
+/** What /proc/PID/pagemap says of one host page, bits 63 to 61 (Linux Documentation/admin-guide/mm/pagemap.rst). */
+export interface PageEntry {
+  readonly present: boolean
+  readonly swapped: boolean
+  /** A page of a file or of shared anonymous memory, not a private one. */
+  readonly ofFile: boolean
+}
+
+const PRESENT = 0x8000_0000
+const SWAPPED = 0x4000_0000
+const OF_FILE = 0x2000_0000
+
+const ENTRY_BYTES = 8
+const BATCH_ENTRIES = 65_536
+
+/** The three bits of a pagemap entry that matter here, of its upper 32 bits. */
+export function decodePageEntry(upperWord: number): PageEntry {
+  return {
+    present: (upperWord & PRESENT) !== 0,
+    swapped: (upperWord & SWAPPED) !== 0,
+    ofFile: (upperWord & OF_FILE) !== 0,
+  }
+}
+
+/** A run of host pages that pagemap says the same of; addresses in bytes. */
+export interface PageRun extends PageEntry {
+  readonly startBytes: number
+  readonly endBytes: number
+}
+
+/** Reads the pagemap of one process in batches. It is indexed by the page size of the host, whatever the guest's is. */
+export class PagemapReader {
+  readonly #fd: number
+  readonly #pageBytes: number
+  readonly #about: string
+  readonly #bytes = new Uint8Array(BATCH_ENTRIES * ENTRY_BYTES)
+  // Little endian, as every host that runs guests here: the upper word of entry i is word 2 i + 1.
+  readonly #words = new Uint32Array(this.#bytes.buffer)
+
+  /** @param options.fd of /proc/PID/pagemap, open for reading; it stays the caller's. */
+  constructor(options: { fd: number; pageBytes: number; about: string }) {
+    this.#fd = options.fd
+    this.#pageBytes = options.pageBytes
+    this.#about = options.about
+  }
+
+  /**
+   * What pagemap says of the pages that hold [startBytes, endBytes): runs of equal entries, gapless and ascending, clipped
+   * to it; runs of equal entries are split where a batch ends. Throws HostMemoryError `GONE` when the process has ended.
+   */
+  *runs(startBytes: number, endBytes: number): Generator<PageRun> {
+    const page = this.#pageBytes
+    const last = Math.ceil(endBytes / page)
+    for (let first = Math.floor(startBytes / page); first < last; ) {
+      const count = Math.min(BATCH_ENTRIES, last - first)
+      // The generator may be left alone between two runs, and another be started: what it yields is copied out first.
+      const batch = this.#batch(first, count)
+      for (const run of batch) {
+        yield {
+          ...decodePageEntry(run.bits),
+          startBytes: Math.max(startBytes, (first + run.from) * page),
+          endBytes: Math.min(endBytes, (first + run.to) * page),
+        }
+      }
+      first += count
+    }
+  }
+
+  #batch(first: number, count: number): { from: number; to: number; bits: number }[] {
+    this.#read(first, count)
+    const runs: { from: number; to: number; bits: number }[] = []
+    let from = 0
+    let bits = this.#upperBits(0)
+    for (let i = 1; i < count; i++) {
+      const next = this.#upperBits(i)
+      if (next === bits) continue
+      runs.push({ from, to: i, bits })
+      from = i
+      bits = next
+    }
+    runs.push({ from, to: count, bits })
+    return runs
+  }
+
+  #upperBits(entry: number): number {
+    return (this.#words[2 * entry + 1] as number) & (PRESENT | SWAPPED | OF_FILE)
+  }
+
+  #read(first: number, count: number): void {
+    let done = 0
+    while (done < count * ENTRY_BYTES) {
+      const bytes = readSync(this.#fd, this.#bytes, done, count * ENTRY_BYTES - done, first * ENTRY_BYTES + done)
+      if (bytes === 0) throw new HostMemoryError('GONE', `${this.#about} has ended: its pagemap is empty`)
+      done += bytes
+    }
+  }
+}
