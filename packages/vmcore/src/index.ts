@@ -1,3 +1,12 @@
+export { type Decompress, type Decompressor, type PageLocation } from './decompress.ts'
+export { describeVmcore, type VmcoreDescription } from './describe-vmcore.ts'
+export { startElf } from './elf-writer.ts'
+export { startFlattened } from './flattened-writer.ts'
+export { startKdump } from './kdump-writer.ts'
+export { type OpenVmcoreOptions, openVmcore } from './open-vmcore.ts'
+export { type VerifyOptions, type VerifySummary, verifyVmcore } from './verify-vmcore.ts'
+export type { FrameState, StoredPages, Uname, Vmcore, VmcoreInfo } from './vmcore.ts'
+export { VmcoreError, type VmcoreErrorCode } from './vmcore-error.ts'
 export {
   type Compression,
   compressions,

@@ -1,6 +1,9 @@
 import type { PfnRange } from '@ullage/pages'
 
-/** Where a vmcore goes. Positions and lengths are bytes; writes may come in any order and never overlap. */
+/**
+ * Where a vmcore goes. Positions and lengths are bytes; writes may come in any order and never overlap. What is never
+ * written below the end of the file reads as zeros (only ELF vmcores leave such holes).
+ */
 export interface PositionedSink {
   /** Writes all of `bytes` at `position`, or rejects. `bytes` may be reused by the caller once it resolves. */
   write(bytes: Uint8Array, position: number): Promise<void>

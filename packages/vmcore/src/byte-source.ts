@@ -1,0 +1,21 @@
+/** Bytes that can be read anywhere. Positions are bytes. */
+export interface ByteSource extends AsyncDisposable {
+  readonly sizeBytes: number
+  /**
+   * Fills all of `into` from `position`, or throws VmcoreError: TRUNCATED when the source ends before, naming `what`.
+   * Never a short read.
+   */
+  read(into: Uint8Array, position: number, what: string): Promise<void>
+}
+
+/** `sizeBytes` bytes from `position`, read at once. */
+export async function readBytes(
+  source: ByteSource,
+  position: number,
+  sizeBytes: number,
+  what: string,
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(sizeBytes)
+  await source.read(bytes, position, what)
+  return bytes
+}

@@ -1,0 +1,104 @@
+import { close, fstat, open, read, type Stats } from 'node:fs'
+import { promisify } from 'node:util'
+import type { ByteSource } from './byte-source.ts'
+import { VmcoreError } from './vmcore-error.ts'
+
+const openFile = promisify(open)
+const closeFile = promisify(close)
+const statFile: (fd: number) => Promise<Stats> = promisify(fstat)
+const readFile = promisify(read)
+
+/**
+ * A regular file, by path or by open descriptor. A descriptor stays open when the source is disposed.
+ * Throws VmcoreError UNREADABLE.
+ */
+export async function openFileSource(file: string | number): Promise<ByteSource> {
+  const name = typeof file === 'number' ? `descriptor ${file}` : file
+  let fd: number
+  try {
+    fd = typeof file === 'number' ? file : await openFile(file, 'r')
+  } catch (cause) {
+    throw new VmcoreError('UNREADABLE', `cannot open ${name}: ${messageOf(cause)}`, { cause })
+  }
+  try {
+    const stats = await statFile(fd)
+    if (!stats.isFile()) throw new VmcoreError('UNREADABLE', `${name} is not a regular file`)
+    return new FileSource(fd, name, stats.size, typeof file === 'string')
+  } catch (cause) {
+    if (typeof file === 'string') await closeFile(fd)
+    if (cause instanceof VmcoreError) throw cause
+    throw new VmcoreError('UNREADABLE', `cannot ask for the size of ${name}: ${messageOf(cause)}`, { cause })
+  }
+}
+
+class FileSource implements ByteSource {
+  readonly #fd: number
+  readonly #name: string
+  readonly #owned: boolean
+  readonly #reading = new Set<Promise<void>>()
+  #closed = false
+  readonly sizeBytes: number
+
+  constructor(fd: number, name: string, sizeBytes: number, owned: boolean) {
+    this.#fd = fd
+    this.#name = name
+    this.sizeBytes = sizeBytes
+    this.#owned = owned
+  }
+
+  async read(into: Uint8Array, position: number, what: string): Promise<void> {
+    checkInside(this.sizeBytes, into.length, position, what)
+    // The number of a closed descriptor may be another file's by now.
+    if (this.#closed) throw new VmcoreError('UNREADABLE', `${this.#name} is closed, cannot read ${what}`)
+    const reading = this.#fill(into, position, what)
+    this.#reading.add(reading)
+    try {
+      await reading
+    } finally {
+      this.#reading.delete(reading)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await Promise.allSettled(this.#reading)
+    if (this.#owned) await closeFile(this.#fd)
+  }
+
+  async #fill(into: Uint8Array, position: number, what: string): Promise<void> {
+    for (let done = 0; done < into.length; ) {
+      const at = position + done
+      let got: number
+      try {
+        got = (await readFile(this.#fd, into, done, into.length - done, at)).bytesRead
+      } catch (cause) {
+        throw new VmcoreError('UNREADABLE', `cannot read ${what} at offset ${at}: ${messageOf(cause)}`, { cause })
+      }
+      if (got === 0) {
+        throw new VmcoreError(
+          'TRUNCATED',
+          `${what} goes up to offset ${position + into.length}, the file ends at ${at}`,
+        )
+      }
+      done += got
+    }
+  }
+}
+
+/** Throws VmcoreError TRUNCATED unless [position, position + length) lies inside a file of `sizeBytes`. */
+export function checkInside(sizeBytes: number, length: number, position: number, what: string): void {
+  if (!Number.isSafeInteger(position) || position < 0) {
+    throw new VmcoreError('CORRUPT', `${what} cannot be at offset ${position}`)
+  }
+  if (position + length > sizeBytes) {
+    throw new VmcoreError(
+      'TRUNCATED',
+      `${what} needs ${length} bytes at offset ${position}, the file has only ${sizeBytes} bytes`,
+    )
+  }
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}

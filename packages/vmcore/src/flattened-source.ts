@@ -1,0 +1,94 @@
+import { type ByteSource, readBytes } from './byte-source.ts'
+import { ExtentList, ExtentMap } from './extent-map.ts'
+import { checkInside } from './file-source.ts'
+import {
+  END_FLAG_FLAT_HEADER,
+  MAKEDUMPFILE_SIGNATURE,
+  MAX_SIZE_MDF_HEADER,
+  makedumpfile_data_header,
+  makedumpfile_header,
+  TYPE_FLAT_HEADER,
+  VERSION_FLAT_HEADER,
+} from './kdump-layout.ts'
+import { VmcoreError } from './vmcore-error.ts'
+
+/** 384 MiB of index: 256 GiB of the 16 KiB records that QEMU writes. */
+const MAX_RECORDS = 1 << 24
+/** Record headers that lie close together are found in one read. */
+const SCAN_BYTES = 1 << 18
+
+export function isFlattened(start: Uint8Array): boolean {
+  const { signature } = makedumpfile_header.read(start, 0, 'big')
+  return signature === MAKEDUMPFILE_SIGNATURE
+}
+
+/**
+ * The plain file inside a flattened one, read in place: the records are indexed, not copied. Where records overlap, the
+ * later one holds, as in `makedumpfile -R`. Bytes that no record holds cannot be read.
+ */
+export async function openFlattenedSource(file: ByteSource, signal?: AbortSignal): Promise<ByteSource> {
+  const { type, version } = makedumpfile_header.read(
+    await readBytes(file, 0, makedumpfile_header.size, 'makedumpfile_header'),
+    0,
+    'big',
+  )
+  if (type !== TYPE_FLAT_HEADER || version !== VERSION_FLAT_HEADER) {
+    throw new VmcoreError(
+      'UNSUPPORTED',
+      `a flattened file of type ${type}, version ${version}; only type 1, version 1 is handled`,
+    )
+  }
+  const map = ExtentMap.of(await indexRecords(file, signal), 'last')
+  return {
+    sizeBytes: map.end,
+    [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
+    async read(into, position, what) {
+      checkInside(map.end, into.length, position, what)
+      let done = 0
+      for (let index = map.find(position); done < into.length; index++) {
+        const extent = map.at(index)
+        const inside = position + done - extent.start
+        if (inside < 0) {
+          throw new VmcoreError('CORRUPT', `${what}: no record of the flattened file holds offset ${position + done}`)
+        }
+        const length = Math.min(into.length - done, extent.length - inside)
+        await file.read(into.subarray(done, done + length), extent.position + inside, what)
+        done += length
+      }
+    },
+  }
+}
+
+async function indexRecords(file: ByteSource, signal: AbortSignal | undefined): Promise<ExtentList> {
+  const records = new ExtentList()
+  const window = new Uint8Array(SCAN_BYTES)
+  let windowStart = 0
+  let windowEnd = 0
+  let indexed = 0
+  for (let position = MAX_SIZE_MDF_HEADER; ; ) {
+    const what = `header of record ${indexed} of the flattened file`
+    if (position < windowStart || position + makedumpfile_data_header.size > windowEnd) {
+      signal?.throwIfAborted()
+      checkInside(file.sizeBytes, makedumpfile_data_header.size, position, what)
+      windowStart = position
+      windowEnd = Math.min(position + SCAN_BYTES, file.sizeBytes)
+      await file.read(window.subarray(0, windowEnd - windowStart), windowStart, what)
+    }
+    const { offset, buf_size } = makedumpfile_data_header.read(window, position - windowStart, 'big')
+    position += makedumpfile_data_header.size
+    if (offset === END_FLAG_FLAT_HEADER && buf_size === END_FLAG_FLAT_HEADER) return records
+    if (offset < 0n || buf_size <= 0n || offset + buf_size > BigInt(Number.MAX_SAFE_INTEGER)) {
+      throw new VmcoreError('CORRUPT', `${what} says offset ${offset}, size ${buf_size}, at offset ${position}`)
+    }
+    const size = Number(buf_size)
+    checkInside(file.sizeBytes, size, position, `record ${indexed} of the flattened file`)
+    records.add(Number(offset), size, position)
+    position += size
+    if (++indexed > MAX_RECORDS) {
+      throw new VmcoreError(
+        'UNSUPPORTED',
+        `a flattened file of more than ${MAX_RECORDS} records; make it a plain one first: makedumpfile -R`,
+      )
+    }
+  }
+}
