@@ -56,7 +56,7 @@ export function openHostProcess(pid: number): HostProcess {
       memFd,
       pagemap: new PagemapReader({ fd: pagemapFd, pageBytes, about }),
       areas() {
-        const text = readAll(mapsFd)
+        const text = readAll(mapsFd, about)
         if (text === '') throw new HostMemoryError('GONE', `${about} has ended: its memory map is empty`)
         return parseProcessMap(text)
       },
@@ -69,14 +69,22 @@ export function openHostProcess(pid: number): HostProcess {
 }
 
 /** What is in a file of /proc from its start, whose size cannot be asked. */
-function readAll(fd: number): string {
+function readAll(fd: number, about: string): string {
   const parts: Buffer[] = []
   let at = 0
   for (;;) {
     const part = Buffer.alloc(65_536)
-    const count = readSync(fd, part, 0, part.length, at)
+    const count = readChunk(fd, part, at, about)
     if (count === 0) return Buffer.concat(parts).toString('utf8')
     parts.push(part.subarray(0, count))
     at += count
+  }
+}
+
+function readChunk(fd: number, into: Uint8Array, at: number, about: string): number {
+  try {
+    return readSync(fd, into, 0, into.length, at)
+  } catch (error) {
+    throw fromSystemError(error, `cannot read the memory map of ${about}`)
   }
 }

@@ -1,5 +1,5 @@
 import { readSync } from 'node:fs'
-import { HostMemoryError } from './host-memory-error.ts'
+import { fromSystemError, HostMemoryError } from './host-memory-error.ts'
 
 /** What /proc/PID/pagemap says of one host page, bits 63 to 61 (Linux Documentation/admin-guide/mm/pagemap.rst). */
 export interface PageEntry {
@@ -92,9 +92,17 @@ export class PagemapReader {
   #read(first: number, count: number): void {
     let done = 0
     while (done < count * ENTRY_BYTES) {
-      const bytes = readSync(this.#fd, this.#bytes, done, count * ENTRY_BYTES - done, first * ENTRY_BYTES + done)
+      const bytes = this.#readChunk(done, count * ENTRY_BYTES - done, first * ENTRY_BYTES + done)
       if (bytes === 0) throw new HostMemoryError('GONE', `${this.#about} has ended: its pagemap is empty`)
       done += bytes
+    }
+  }
+
+  #readChunk(offset: number, length: number, position: number): number {
+    try {
+      return readSync(this.#fd, this.#bytes, offset, length, position)
+    } catch (error) {
+      throw fromSystemError(error, `cannot read the pagemap of ${this.#about}`)
     }
   }
 }
