@@ -23,7 +23,7 @@ export async function verifyArtifact(path: string, options: VerifyOptions = {}):
   const hashing = hashFile(path, options.signal)
   const verifying = (async () => {
     await using vmcore = await openVmcore(path)
-    return verifyVmcore(vmcore, { decompress: openDecompress(), ...options })
+    return await verifyVmcore(vmcore, { decompress: openDecompress(), ...options })
   })()
   const [hashed, verified] = await Promise.all([hashing, verifying])
   return { ...verified, ...hashed }
