@@ -1,1 +1,7 @@
-export {}
+export type { Warning } from './find-kernel.ts'
+export { GUEST_CLASS, type GuestClass, guestClasses } from './guest-class.ts'
+export type { GuestView } from './guest-view.ts'
+export { type LinuxGuest, type OpenLinuxGuestOptions, openLinuxGuest } from './linux-guest.ts'
+export { LinuxGuestError, type LinuxGuestErrorCode } from './linux-guest-error.ts'
+export type { UtsName } from './uts-name.ts'
+export type { Vmcoreinfo } from './vmcoreinfo.ts'

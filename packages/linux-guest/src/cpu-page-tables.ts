@@ -1,0 +1,53 @@
+import { array, type ElfNote, struct, u32, u64 } from '@ullage/layout'
+import type { GuestFrames } from './guest-frames.ts'
+import type { Kernel } from './kernel.ts'
+import { PageWalker } from './page-walker.ts'
+
+const QEMUCPUSegment = struct('QEMUCPUSegment', 24, { selector: u32, limit: u32, flags: u32, pad: u32, base: u64 })
+
+/** The note `QEMU` of each vCPU of an x86 guest (QEMU target/i386/arch_dump.c). */
+const QEMUCPUState = struct('QEMUCPUState', 440, {
+  version: u32,
+  size: u32,
+  registers: array(u64, 18),
+  /** cs, ds, es, fs, gs, ss, ldt, tr, gdt, idt. */
+  segments: array(QEMUCPUSegment, 10),
+  cr: array(u64, 5),
+  kernel_gs_base: u64,
+})
+
+/** More vCPUs than this tell nothing new. */
+const MAX_CPUS = 64
+/** With page table isolation a vCPU in user mode has the second of two tables (Linux arch/x86/mm/pti.c). */
+const PTI_USER_TABLE = 1n << 12n
+const ADDRESS_MASK = 0x000f_ffff_ffff_f000n
+
+/** Page tables that vCPUs had loaded, by the notes of QEMU: physical addresses, each once. */
+export function cpuPageTables(notes: readonly ElfNote[]): bigint[] {
+  const roots = new Set<bigint>()
+  for (const { desc } of notes.filter(({ name }) => name === 'QEMU').slice(0, MAX_CPUS)) {
+    if (desc.length < QEMUCPUState.size) continue
+    const { version, size, cr } = QEMUCPUState.read(desc)
+    if (version !== 1 || size < QEMUCPUState.size) continue
+    const root = (cr[3] as bigint) & ADDRESS_MASK
+    if (root !== 0n) roots.add(root)
+  }
+  return [...roots]
+}
+
+/**
+ * Whether any vCPU's page tables have the kernel's text where `kernel` has it. Tells the kernel that runs from one that
+ * ran before it and whose memory is still there.
+ */
+export function isRunBy(kernel: Kernel, frames: GuestFrames, roots: readonly bigint[]): boolean {
+  const text = kernel.info.symbol('_stext')
+  if (text === undefined) return false
+  return roots.some((root) =>
+    [root, root & ~PTI_USER_TABLE].some((table) => {
+      const pfn = frames.view.toPfn(Number(table >> BigInt(frames.frameShift)))
+      if (pfn === undefined) return false
+      const walker = new PageWalker(frames, kernel.architecture.paging, pfn)
+      return walker.walk(text) === 'mapped' && frames.view.toPfn(walker.gfn) === kernel.textPfn
+    }),
+  )
+}

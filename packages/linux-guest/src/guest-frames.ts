@@ -1,0 +1,64 @@
+import { endOf, findRange, type PfnRange } from '@ullage/pages'
+import type { GuestView } from './guest-view.ts'
+
+/** Reads guest frames, never one that lies outside guest RAM or that the host does not back. */
+export class GuestFrames {
+  readonly view: GuestView
+  readonly frameBytes: number
+  readonly frameShift: number
+
+  constructor(view: GuestView) {
+    this.view = view
+    this.frameBytes = view.frameBytes
+    this.frameShift = 31 - Math.clz32(view.frameBytes)
+  }
+
+  /** Whether `pfn` is a frame of guest RAM, backed or not. */
+  isRam(pfn: number): boolean {
+    return findRange(this.view.extents, pfn) !== -1
+  }
+
+  /** Frames of guest RAM. */
+  get count(): number {
+    return this.view.extents.reduce((frames, extent) => frames + extent.count, 0)
+  }
+
+  /** First frame after guest RAM. */
+  get end(): number {
+    const last = this.view.extents.at(-1)
+    return last ? endOf(last) : 0
+  }
+
+  /** Fills `into` with one frame and returns true, or leaves it alone and returns false. */
+  readFrame(pfn: number, into: Uint8Array): boolean {
+    const range: PfnRange = { start: pfn, count: 1 }
+    if (!this.view.isReadable(range)) return false
+    this.view.read(range, into)
+    return true
+  }
+
+  /**
+   * Reads what can be read of `range`; `readable[at + i]` becomes 1 for a frame that was read and 0 for one that was
+   * not, whose bytes in `into` become 0xff. Returns how many were not.
+   */
+  readWhatCanBe(range: PfnRange, into: Uint8Array, readable: Uint8Array, at: number): number {
+    if (this.view.isReadable(range)) {
+      this.view.read(range, into)
+      readable.fill(1, at, at + range.count)
+      return 0
+    }
+    if (range.count === 1) {
+      into.fill(0xff)
+      readable[at] = 0
+      return 1
+    }
+    const half = range.count >>> 1
+    const split = half * this.frameBytes
+    const first = { start: range.start, count: half }
+    const second = { start: range.start + half, count: range.count - half }
+    return (
+      this.readWhatCanBe(first, into.subarray(0, split), readable, at) +
+      this.readWhatCanBe(second, into.subarray(split), readable, at + half)
+    )
+  }
+}

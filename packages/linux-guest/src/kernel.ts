@@ -1,0 +1,83 @@
+import type { Architecture } from './architecture.ts'
+import type { GuestFrames } from './guest-frames.ts'
+import { KernelMemory } from './kernel-memory.ts'
+import { LinuxGuestError } from './linux-guest-error.ts'
+import { MemorySections } from './memory-sections.ts'
+import { PageWalker } from './page-walker.ts'
+import { Refusal } from './refusal.ts'
+import { type StructPage, structPage } from './struct-page.ts'
+import { readUtsName, type UtsName } from './uts-name.ts'
+import { required, type Vmcoreinfo } from './vmcoreinfo.ts'
+import { x86_64 } from './x86-64.ts'
+
+/** A kernel that one VMCOREINFO describes and that guest memory bears out. */
+export interface Kernel {
+  readonly info: Vmcoreinfo
+  readonly architecture: Architecture
+  readonly memory: KernelMemory
+  readonly sections: MemorySections
+  readonly page: StructPage
+  readonly uts: UtsName
+  /** Frame of `_stext`. */
+  readonly textPfn: number
+  /** Sections of guest RAM whose struct pages can be read. */
+  readonly sectionsDecodable: number
+}
+
+/**
+ * Holds a VMCOREINFO against guest memory: `_stext` must lie where the page tables and where `phys_base` say,
+ * `init_uts_ns` must name the same release, `mem_section` must lead to struct pages. Throws Refusal when one does not.
+ */
+export function openKernel(frames: GuestFrames, info: Vmcoreinfo): Kernel {
+  const pageBytes = required(info.pageBytes, 'PAGESIZE')
+  if (pageBytes !== frames.frameBytes) {
+    throw new Refusal(`its pages have ${pageBytes} bytes, the guest's frames ${frames.frameBytes}`)
+  }
+  const architecture = openArchitecture(frames, info)
+  const { rootPfn, paging } = architecture
+  if (!frames.isRam(rootPfn)) {
+    throw new Refusal(`its root page table would be frame ${rootPfn}, which is not guest RAM`)
+  }
+  const memory = new KernelMemory(frames, new PageWalker(frames, paging, rootPfn))
+  const text = required(info.symbol('_stext'), 'SYMBOL(_stext)')
+  const physical = architecture.imageToPhysical(text)
+  const textPfn = Number(physical >> BigInt(frames.frameShift))
+  const outcome = memory.walker.walk(text)
+  const walked = outcome === 'mapped' ? memory.toPfn(text) : undefined
+  if (walked !== textPfn) {
+    throw new Refusal(
+      `_stext at 0x${text.toString(16)} should be in frame ${textPfn}; by its ${paging.name} page tables it is ` +
+        (walked === undefined ? (outcome === 'mapped' ? 'outside guest RAM' : outcome) : `in frame ${walked}`),
+    )
+  }
+  const uts = readUtsName(memory, info)
+  if (uts.release !== info.osrelease) {
+    throw new Refusal(
+      `init_uts_ns names release ${JSON.stringify(uts.release)}, OSRELEASE is ${JSON.stringify(info.osrelease)}`,
+    )
+  }
+  const page = structPage(info)
+  const sections = MemorySections.open(memory, info, page.bytes)
+  return {
+    info,
+    architecture,
+    memory,
+    sections,
+    page,
+    uts,
+    textPfn,
+    sectionsDecodable: sections.countDecodable(),
+  }
+}
+
+function openArchitecture(frames: GuestFrames, info: Vmcoreinfo): Architecture {
+  switch (frames.view.machine) {
+    case 'x86_64':
+      return x86_64(info)
+    case 'aarch64':
+      throw new LinuxGuestError(
+        'UNSUPPORTED',
+        'the page tables of an aarch64 guest cannot be read yet: expected an x86_64 guest',
+      )
+  }
+}

@@ -1,0 +1,81 @@
+import type { PfnRange } from '@ullage/pages'
+import { findKernel, type Warning } from './find-kernel.ts'
+import { GuestFrames } from './guest-frames.ts'
+import type { GuestView } from './guest-view.ts'
+import { findProtectedFrames, type ProtectedFrames } from './protected-frames.ts'
+import { StructPageReader } from './struct-page-reader.ts'
+import type { UtsName } from './uts-name.ts'
+import type { Vmcoreinfo } from './vmcoreinfo.ts'
+
+/** A Linux guest, as its own kernel describes it. Holds no memory that grows with the guest's. */
+export interface LinuxGuest {
+  readonly vmcoreinfo: Vmcoreinfo
+  readonly vmcoreinfoFrom: 'note' | 'scan'
+  /** OSRELEASE, such as `uname -r` prints it. */
+  readonly kernel: string
+  readonly uts: UtsName
+  readonly pageBytes: number
+  /** As the kernel's own `phys_base`; negative in many KASLR guests. */
+  readonly physBase: bigint
+  /** Frames in one memory section: windows of `classify` that start and end at multiples of it cost the least. */
+  readonly sectionFrames: number
+  /** False where the kernel exports no value that marks offline pages: they are then `inUse`. */
+  readonly offlineTold: boolean
+  readonly warnings: readonly Warning[]
+  /**
+   * Writes the class code of frame `window.start + i` into `into[i]`. Reads guest memory anew at every call and nothing
+   * but page tables, `mem_section` and struct pages. Throws RangeError when `into` is too small, and what the view's
+   * `read` throws.
+   */
+  classify(window: PfnRange, into: Uint8Array): void
+  /**
+   * Frames no level may leave out: kernel image without its freed parts, page tables of the kernel's half, mem_section,
+   * frames that hold struct pages, the VMCOREINFO page where its place is known. Ascending, disjoint, in guest RAM.
+   * Found at the first call.
+   */
+  protectedFrames(): readonly PfnRange[]
+}
+
+export interface OpenLinuxGuestOptions {
+  /** Concatenated ELF notes of the guest: VMCOREINFO, and the vCPUs' registers. */
+  readonly elfNotes?: Uint8Array
+  /** A VMCOREINFO text from elsewhere; tried first. */
+  readonly vmcoreinfo?: string
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Finds and checks what the guest's kernel says of itself. Without a note that guest memory bears out, all of guest RAM
+ * that the host backs is searched. Throws LinuxGuestError, what the view's `read` throws, and the signal's reason.
+ */
+export async function openLinuxGuest(view: GuestView, options: OpenLinuxGuestOptions = {}): Promise<LinuxGuest> {
+  options.signal?.throwIfAborted()
+  const frames = new GuestFrames(view)
+  const { kernel, from, vmcoreinfoPfn, warnings } = await findKernel(frames, options)
+  const { info, memory, page, sections, architecture, uts } = kernel
+  const reader = new StructPageReader(memory, sections, page)
+  let found: ProtectedFrames | undefined
+  return {
+    vmcoreinfo: info,
+    vmcoreinfoFrom: from,
+    kernel: info.osrelease,
+    uts,
+    pageBytes: frames.frameBytes,
+    physBase: architecture.physBase,
+    sectionFrames: sections.sectionFrames,
+    offlineTold: page.offline.told,
+    warnings,
+    classify: (window, into) => {
+      if (into.length < window.count) {
+        throw new RangeError(`${window.count} frames need as many bytes, there are ${into.length}`)
+      }
+      memory.forget()
+      reader.classify(window, into)
+    },
+    protectedFrames: () => {
+      memory.forget()
+      found ??= findProtectedFrames(kernel, reader, vmcoreinfoPfn)
+      return found.ranges
+    },
+  }
+}

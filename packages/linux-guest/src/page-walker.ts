@@ -1,0 +1,98 @@
+import type { GuestFrames } from './guest-frames.ts'
+import { ABSENT, type Paging } from './paging.ts'
+
+/**
+ * - `mapped`: `gfn` and `frames` tell where.
+ * - `absent`: no entry; `frames` tells for how long.
+ * - `unreadable`: a table lies outside guest RAM or in a frame that the host does not back.
+ */
+export type WalkOutcome = 'mapped' | 'absent' | 'unreadable'
+
+interface CachedTable {
+  pfn: number
+  readonly bytes: Uint8Array
+  readonly view: DataView
+}
+
+interface Level {
+  readonly shift: bigint
+  readonly mask: bigint
+  /** Frames one entry of this level spans. */
+  readonly frames: number
+  readonly table: CachedTable
+}
+
+/**
+ * Walks the guest's page tables. Keeps the table it read last at each level, so a walk along an address range reads each
+ * table once. A walk never takes more steps than there are levels, whatever the tables say.
+ */
+export class PageWalker {
+  readonly paging: Paging
+  readonly rootPfn: number
+  /** After `mapped`: the frame, as page tables number it, that holds the address. */
+  gfn = 0
+  /** After `mapped`: frames from the one of the address to the end of its mapping. After `absent`: to its next entry. */
+  frames = 0
+  readonly #guest: GuestFrames
+  readonly #levels: readonly Level[]
+
+  constructor(guest: GuestFrames, paging: Paging, rootPfn: number) {
+    this.paging = paging
+    this.rootPfn = rootPfn
+    this.#guest = guest
+    this.#levels = paging.levels.map(({ shift, indexBits }) => {
+      const bytes = new Uint8Array(guest.frameBytes)
+      return {
+        shift: BigInt(shift),
+        mask: (1n << BigInt(indexBits)) - 1n,
+        frames: 2 ** (shift - guest.frameShift),
+        table: { pfn: -1, bytes, view: new DataView(bytes.buffer) },
+      }
+    })
+  }
+
+  /** Forgets the tables read before: the guest may have changed them. */
+  forget(): void {
+    for (const { table } of this.#levels) table.pfn = -1
+  }
+
+  walk(virtual: bigint): WalkOutcome {
+    if (!this.paging.isMappable(virtual)) {
+      this.frames = 1
+      return 'absent'
+    }
+    let pfn = this.rootPfn
+    const page = virtual >> BigInt(this.#guest.frameShift)
+    for (let depth = 0; depth < this.#levels.length; depth++) {
+      const level = this.#levels[depth] as Level
+      if (!this.#load(level.table, pfn)) return 'unreadable'
+      const at = Number((virtual >> level.shift) & level.mask) * 8
+      const code = this.paging.decode(
+        level.table.view.getUint32(at, true),
+        level.table.view.getUint32(at + 4, true),
+        depth,
+      )
+      const isLeaf = code !== ABSENT && code % 2 === 1
+      if (code === ABSENT || isLeaf) {
+        const into = Number(page & BigInt(level.frames - 1))
+        this.frames = level.frames - into
+        if (!isLeaf) return 'absent'
+        this.gfn = (code - 1) / 2 + into
+        return 'mapped'
+      }
+      const next = this.#guest.view.toPfn(code / 2)
+      if (next === undefined) return 'unreadable'
+      pfn = next
+    }
+    // The last level has no table below it: `decode` cannot say otherwise.
+    return 'unreadable'
+  }
+
+  #load(table: CachedTable, pfn: number): boolean {
+    if (table.pfn === pfn) return true
+    table.pfn = -1
+    if (!this.#guest.readFrame(pfn, table.bytes)) return false
+    table.pfn = pfn
+    return true
+  }
+}

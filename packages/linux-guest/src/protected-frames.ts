@@ -1,0 +1,124 @@
+import { endOf, mergeRanges, type PfnRange, PfnSet } from '@ullage/pages'
+import { GUEST_CLASS } from './guest-class.ts'
+import type { GuestFrames } from './guest-frames.ts'
+import type { Kernel } from './kernel.ts'
+import { ABSENT } from './paging.ts'
+import type { StructPageReader } from './struct-page-reader.ts'
+
+/** Tables of the kernel half that are followed: the direct map of N frames needs N / 512, twice that is ample. */
+const tablesLimit = (guestFrames: number): number => 65_536 + Math.ceil(guestFrames / 256)
+
+const FREED: readonly number[] = [GUEST_CLASS.free, GUEST_CLASS.offline, GUEST_CLASS.unaccepted, GUEST_CLASS.hwpoison]
+
+export interface ProtectedFrames {
+  /** Ascending, disjoint, in guest RAM. */
+  readonly ranges: readonly PfnRange[]
+  /** False when there were more page tables than a kernel has for this much memory. */
+  readonly complete: boolean
+}
+
+/**
+ * Frames that no level may leave out: the kernel image as the root table maps it without what the kernel has freed of
+ * it, page tables reachable from the root, `mem_section`, the frames that hold struct pages, the VMCOREINFO page.
+ */
+export function findProtectedFrames(
+  kernel: Kernel,
+  reader: StructPageReader,
+  vmcoreinfoPfn: number | undefined,
+): ProtectedFrames {
+  const { frames } = kernel.memory
+  const tables = pageTables(kernel)
+  const ranges = [
+    ...withoutFreed(imageFrames(kernel), reader),
+    ...tables.set.allRuns(),
+    ...kernel.sections.pfns(),
+    ...memMapFrames(kernel),
+    ...(vmcoreinfoPfn === undefined ? [] : [{ start: vmcoreinfoPfn, count: 1 }]),
+  ]
+  return { ranges: insideRam(ranges, frames), complete: tables.complete }
+}
+
+function imageFrames(kernel: Kernel): PfnRange[] {
+  const { start, end } = kernel.architecture.image
+  const pages = Number((end - start) >> BigInt(kernel.memory.frames.frameShift))
+  const mapped = new PfnSet()
+  for (const run of kernel.memory.mapping(start, pages)) {
+    if (run.pfn !== undefined) mapped.add({ start: run.pfn, count: run.pages })
+  }
+  return insideRam([...mapped.allRuns()], kernel.memory.frames)
+}
+
+/** The kernel gives parts of its image back once it has booted, and leaves some of them mapped. */
+function withoutFreed(image: readonly PfnRange[], reader: StructPageReader): PfnRange[] {
+  const kept = PfnSet.of(image)
+  for (const range of image) {
+    const classes = new Uint8Array(range.count)
+    reader.classify(range, classes)
+    for (const [i, code] of classes.entries()) {
+      if (FREED.includes(code)) kept.delete({ start: range.start + i, count: 1 })
+    }
+  }
+  return [...kept.allRuns()]
+}
+
+/** Frames of the tables that the kernel's half of the root table leads to; those of the last level are not read. */
+function pageTables(kernel: Kernel): { set: PfnSet; complete: boolean } {
+  const { architecture, memory } = kernel
+  const { frames } = memory
+  const { paging, rootPfn, kernelEntries } = architecture
+  const limit = tablesLimit(frames.count)
+  const set = PfnSet.of([{ start: rootPfn, count: 1 }])
+  const buffers = paging.levels.map(() => new Uint8Array(frames.frameBytes))
+  let complete = true
+  const follow = (pfn: number, level: number, start: number, end: number): void => {
+    const bytes = buffers[level] as Uint8Array
+    if (!frames.readFrame(pfn, bytes)) return
+    const view = new DataView(bytes.buffer)
+    for (let entry = start; entry < end; entry++) {
+      const code = paging.decode(view.getUint32(entry * 8, true), view.getUint32(entry * 8 + 4, true), level)
+      if (code === ABSENT || code % 2 === 1) continue
+      const next = frames.view.toPfn(code / 2)
+      if (next === undefined || !frames.isRam(next) || set.has(next)) continue
+      if (set.size >= limit) {
+        complete = false
+        return
+      }
+      set.add({ start: next, count: 1 })
+      if (level + 2 < paging.levels.length) follow(next, level + 1, 0, 2 ** levelBits(paging, level + 1))
+    }
+  }
+  follow(rootPfn, 0, kernelEntries.start, kernelEntries.end)
+  return { set, complete }
+}
+
+function levelBits(paging: Kernel['architecture']['paging'], level: number): number {
+  return paging.levels[level]?.indexBits ?? 0
+}
+
+function memMapFrames(kernel: Kernel): PfnRange[] {
+  const { sections, memory } = kernel
+  const { frameBytes } = memory.frames
+  const mapped = new PfnSet()
+  for (const number of sections.ofGuestRam()) {
+    const section = sections.at(number)
+    if (section.kind !== 'online') continue
+    const skew = Number(section.map & BigInt(frameBytes - 1))
+    const pages = Math.ceil((skew + sections.sectionFrames * sections.structPageBytes) / frameBytes)
+    for (const { pfn, pages: count } of memory.mapping(section.map - BigInt(skew), pages)) {
+      if (pfn !== undefined) mapped.add({ start: pfn, count })
+    }
+  }
+  return [...mapped.allRuns()]
+}
+
+function insideRam(ranges: readonly PfnRange[], frames: GuestFrames): PfnRange[] {
+  const inside: PfnRange[] = []
+  for (const range of mergeRanges(ranges)) {
+    for (const extent of frames.view.extents) {
+      const start = Math.max(range.start, extent.start)
+      const end = Math.min(endOf(range), endOf(extent))
+      if (end > start) inside.push({ start, count: end - start })
+    }
+  }
+  return mergeRanges(inside)
+}

@@ -1,0 +1,50 @@
+import { endOf } from '@ullage/pages'
+import type { GuestFrames } from './guest-frames.ts'
+
+/** A page of guest memory that begins like VMCOREINFO. */
+export interface VmcoreinfoPage {
+  readonly pfn: number
+  readonly text: string
+}
+
+const PIECE_BYTES = 1 << 20
+/** How often the scan lets other work of the process run and looks whether it was cancelled. */
+const PIECES_PER_TURN = 64
+const MARK = new TextEncoder().encode('OSRELEASE=')
+
+/**
+ * Every readable frame of guest RAM that begins with `OSRELEASE=`, ascending. The kernel keeps the text in a page of its
+ * own (kernel/vmcore_info.c). Reads all of guest RAM that the host backs; throws the signal's reason when aborted.
+ */
+export async function* scanVmcoreinfo(
+  frames: GuestFrames,
+  options: { signal?: AbortSignal | undefined } = {},
+): AsyncGenerator<VmcoreinfoPage> {
+  const { frameBytes } = frames
+  const pieceFrames = Math.max(1, PIECE_BYTES / frameBytes)
+  const bytes = new Uint8Array(pieceFrames * frameBytes)
+  const readable = new Uint8Array(pieceFrames)
+  let pieces = 0
+  for (const extent of frames.view.extents) {
+    for (let start = extent.start; start < endOf(extent); start += pieceFrames) {
+      const count = Math.min(pieceFrames, endOf(extent) - start)
+      frames.readWhatCanBe({ start, count }, bytes.subarray(0, count * frameBytes), readable, 0)
+      for (let i = 0; i < count; i++) {
+        const at = i * frameBytes
+        if (readable[i] === 1 && bytes[at] === MARK[0] && MARK.every((byte, k) => bytes[at + k] === byte)) {
+          yield { pfn: start + i, text: textOf(bytes.subarray(at, at + frameBytes)) }
+        }
+      }
+      if (++pieces % PIECES_PER_TURN === 0) {
+        await new Promise((resolve) => setImmediate(resolve))
+        options.signal?.throwIfAborted()
+      }
+    }
+  }
+}
+
+/** The text of `page` up to its first NUL. */
+export function textOf(page: Uint8Array): string {
+  const end = page.indexOf(0)
+  return new TextDecoder('latin1').decode(end === -1 ? page : page.subarray(0, end))
+}

@@ -1,0 +1,26 @@
+import { type Infer, struct, text } from '@ullage/layout'
+import type { KernelMemory } from './kernel-memory.ts'
+import { Refusal } from './refusal.ts'
+import { required, type Vmcoreinfo } from './vmcoreinfo.ts'
+
+/** Linux include/uapi/linux/utsname.h. */
+const new_utsname = struct('new_utsname', 390, {
+  sysname: text(65),
+  nodename: text(65),
+  release: text(65),
+  version: text(65),
+  machine: text(65),
+  domainname: text(65),
+})
+
+/** What `uname` prints in the guest's first namespace. */
+export type UtsName = Readonly<Infer<typeof new_utsname>>
+
+/** Reads `init_uts_ns.name` from guest memory. Throws Refusal when it cannot be read. */
+export function readUtsName(memory: KernelMemory, info: Vmcoreinfo): UtsName {
+  const symbol = required(info.symbol('init_uts_ns'), 'SYMBOL(init_uts_ns)')
+  const offset = required(info.offset('uts_namespace.name'), 'OFFSET(uts_namespace.name)')
+  const bytes = memory.read(symbol + BigInt(offset), new_utsname.size)
+  if (!bytes) throw new Refusal(`init_uts_ns at 0x${symbol.toString(16)} is not in readable guest RAM`)
+  return new_utsname.read(bytes)
+}
