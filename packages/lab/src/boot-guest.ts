@@ -25,12 +25,12 @@ export async function bootGuest(options: GuestOptions): Promise<LabGuest> {
   const era = requireEra(options.era)
   const initrd = guestInitrd(era)
   const { memory = 'file', memMiB = 256, virtioMem } = options
-  if (memory === 'hugetlb') reserveHugePages(memMiB + (virtioMem?.sizeMiB ?? 0))
 
   await using cleanup = new AsyncDisposableStack()
   const folder = mkdtempSync(join(tmpdir(), 'ullage-lab-'))
   const ramFolder = join('/dev/shm', folder.slice(folder.lastIndexOf('/') + 1))
-  const janitor = startJanitor([folder, ramFolder])
+  const hugePages = memory === 'hugetlb' ? reserveHugePages(memMiB + (virtioMem?.sizeMiB ?? 0)) : 0
+  const janitor = startJanitor({ paths: [folder, ramFolder], hugePages })
   cleanup.defer(() => janitor.clean())
   mkdirSync(ramFolder)
   const files = guestFiles(folder, ramFolder)
@@ -76,7 +76,7 @@ export async function bootGuest(options: GuestOptions): Promise<LabGuest> {
   })
   try {
     if (virtioMem !== undefined) await guest.requestVirtioMem(virtioMem.requestedMiB)
-    if (options.balloonMiB) await guest.balloon(memMiB + (virtioMem?.requestedMiB ?? 0) - options.balloonMiB)
+    if (options.balloonMiB) await guest.balloon(memMiB - options.balloonMiB)
   } catch (error) {
     await guest[Symbol.asyncDispose]()
     throw error

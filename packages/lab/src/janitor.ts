@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 
 /**
- * Removes paths when told to, and also when this process dies in any way: a shell in a session of its own waits for the
+ * Removes paths and gives huge pages back when told to, and also when this process dies in any way: a shell in a session of its own waits for the
  * end of a pipe that only this process holds open.
  */
 export interface Janitor {
@@ -10,9 +10,20 @@ export interface Janitor {
   clean(): Promise<void>
 }
 
-/** Starts a janitor for these paths; they need not exist yet. */
-export function startJanitor(paths: readonly string[]): Janitor {
-  const child = spawn('/bin/sh', ['-c', 'cat > /dev/null; rm -rf -- "$@"', 'lab-janitor', ...paths], {
+export interface JanitorOptions {
+  /** Files and folders to remove; they need not exist yet. */
+  readonly paths: readonly string[]
+  /** Huge pages of 2 MiB to give back to the host. */
+  readonly hugePages?: number
+}
+
+const SCRIPT = `cat > /dev/null
+pool=/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages; added=$1; shift
+[ "$added" -eq 0 ] || echo $(($(cat $pool) - added)) > $pool
+rm -rf -- "$@"`
+
+export function startJanitor({ paths, hugePages = 0 }: JanitorOptions): Janitor {
+  const child = spawn('/bin/sh', ['-c', SCRIPT, 'lab-janitor', `${hugePages}`, ...paths], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
     cwd: '/',

@@ -37,7 +37,10 @@ export interface LabGuest extends AsyncDisposable {
   readonly bootMs: number
   /** What the kernel wrote to its console so far. */
   consoleText(): string
-  /** Sets the guest's memory to `targetMiB` and waits until its balloon has got there; throws after a minute. */
+  /**
+   * Has the balloon leave the guest `targetMiB` of its boot RAM (QEMU counts virtio-mem out) and waits until it has got
+   * there; throws after a minute.
+   */
   balloon(targetMiB: number): Promise<void>
   /** Asks the virtio-mem device for `requestedMiB` and waits until the guest has got there; throws after a minute. */
   requestVirtioMem(requestedMiB: number): Promise<void>

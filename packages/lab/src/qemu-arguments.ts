@@ -64,6 +64,8 @@ export function qemuArguments(options: GuestOptions, era: Era, initrd: string, f
   if (virtioMem === undefined) return [...argv, '-m', `${memMiB}M`]
   const { sizeMiB, requestedMiB } = virtioMem
   argv.push('-object', `${memoryBackend(memory, 'vm0', sizeMiB, files.virtioMem)},prealloc=off,reserve=off`)
-  argv.push('-device', `virtio-mem-pci,id=vmem0,memdev=vm0,requested-size=${requestedMiB}M`)
+  // The oldest driver does not know that unplugged memory may be out of reach, and the device then refuses it.
+  const inaccessible = era.name === 'bullseye' ? ',unplugged-inaccessible=off' : ''
+  argv.push('-device', `virtio-mem-pci,id=vmem0,memdev=vm0,requested-size=${requestedMiB}M${inaccessible}`)
   return [...argv, '-m', `${memMiB}M,maxmem=${memMiB + sizeMiB + 1024}M`]
 }

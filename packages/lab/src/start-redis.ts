@@ -20,7 +20,7 @@ export interface LabRedis extends AsyncDisposable {
 export async function startRedis(options: { signal?: AbortSignal } = {}): Promise<LabRedis> {
   await using cleanup = new AsyncDisposableStack()
   const folder = mkdtempSync(join(tmpdir(), 'ullage-redis-'))
-  const janitor = startJanitor([folder])
+  const janitor = startJanitor({ paths: [folder] })
   cleanup.defer(() => janitor.clean())
   const socketPath = join(folder, 'redis.sock')
   const argv = ['redis-server', '--port', '0', '--unixsocket', socketPath, '--dir', folder]
