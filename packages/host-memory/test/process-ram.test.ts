@@ -3,57 +3,15 @@ import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, statSync, unli
 import { join } from 'node:path'
 import { pageSize, punchHole, reserveSpace } from '@ullage/native'
 import { afterAll, expect, test } from 'vitest'
-import { openFileRam, openHostProcess, openProcessRam, type RamSource } from '../src/index.ts'
+import { openFileRam, openHostProcess, openProcessRam } from '../src/index.ts'
 import { Mapper } from './mapper.ts'
+import { expectContent, expectedRuns, runsOf, thrownBy } from './source-assertions.ts'
 
 const page = pageSize()
 const pages = 256
 const sizeBytes = pages * page
 const folder = mkdtempSync('/dev/shm/ullage-host-memory-')
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
-/** The states of a source as page numbers: `backed 3 10-12, unbacked …` would hide gaps, so every run is listed. */
-function runsOf(source: RamSource): [number, number, string][] {
-  const runs = [...source.backing({ startBytes: 0, endBytes: source.sizeBytes })]
-  return runs.map((run) => [run.startBytes / page, run.endBytes / page, run.state])
-}
-
-/** Runs of pages that are in `backed`, and unbacked ones between them. */
-function expectedRuns(backed: number[], state = 'backed', other = 'unbacked'): [number, number, string][] {
-  const runs: [number, number, string][] = []
-  for (let i = 0; i < pages; i++) {
-    const now = backed.includes(i) ? state : other
-    const last = runs.at(-1)
-    if (last && last[2] === now) last[1] = i + 1
-    else runs.push([i, i + 1, now])
-  }
-  return runs
-}
-
-/** Reads everything in pieces of 1, 7 and 64 pages; each page must be full of the byte it should have. */
-function expectContent(source: RamSource, bytes: Map<number, number>): void {
-  for (const step of [1, 7, 64]) {
-    const into = new Uint8Array(new SharedArrayBuffer(step * page))
-    for (let at = 0; at < pages; at += step) {
-      const count = Math.min(step, pages - at)
-      const part = into.subarray(0, count * page).fill(0xee)
-      source.read(at * page, part)
-      for (let i = 0; i < count; i++) {
-        const wrong = part.subarray(i * page, (i + 1) * page).findIndex((byte) => byte !== (bytes.get(at + i) ?? 0))
-        expect(wrong, `page ${at + i}, read ${step} at a time, differs at byte ${wrong}`).toBe(-1)
-      }
-    }
-  }
-}
-
-function thrownBy(act: () => unknown): unknown {
-  try {
-    act()
-  } catch (error) {
-    return error
-  }
-  throw new Error('expected an error, none was thrown')
-}
 
 test('a shared tmpfs file: holes are unbacked, what is written is backed, reading all of it allocates nothing', async () => {
   await using mapper = new Mapper()
@@ -85,9 +43,9 @@ test('a shared tmpfs file: holes are unbacked, what is written is backed, readin
     shmem: mapper.statusKib('RssShmem'),
     anon: mapper.statusKib('RssAnon'),
   }
-  expect(runsOf(source)).toEqual(expectedRuns([0, 3, 10, 11, 255]))
+  expect(runsOf(source)).toEqual(expectedRuns(pages, [0, 3, 10, 11, 255]))
   expectContent(source, bytes)
-  expect(runsOf(source)).toEqual(expectedRuns([0, 3, 10, 11, 255]))
+  expect(runsOf(source)).toEqual(expectedRuns(pages, [0, 3, 10, 11, 255]))
   // The two pages that are only reserved count in st_blocks and in the page cache, yet hold nothing.
   expect(source.figures()).toEqual({ backedBytes: 5 * page, residentBytes: 5 * page })
   expect({
@@ -98,10 +56,10 @@ test('a shared tmpfs file: holes are unbacked, what is written is backed, readin
 
   // The same through the file alone, and proof that the figures would have shown an allocation.
   using byPath = openFileRam({ path, offsetBytes: 16 * page, sizeBytes })
-  expect(runsOf(byPath)).toEqual(expectedRuns([0, 3, 10, 11, 255]))
+  expect(runsOf(byPath)).toEqual(expectedRuns(pages, [0, 3, 10, 11, 255]))
   await mapper.touch(address + 100 * page, 1)
   expect(statSync(path).blocks).toBe(before.blocks + page / 512)
-  expect(runsOf(byPath)).toEqual(expectedRuns([0, 3, 10, 11, 100, 255]))
+  expect(runsOf(byPath)).toEqual(expectedRuns(pages, [0, 3, 10, 11, 100, 255]))
 })
 
 test('a range inside a source is answered for that range alone', async () => {
@@ -136,7 +94,7 @@ test.each([
   const shmem = mapper.statusKib('RssShmem')
   expect(source.kind).toBe('sharedFile')
   expect(source.about).toContain('/memfd:memory-backend-memfd (deleted)')
-  expect(runsOf(source)).toEqual(expectedRuns([7]))
+  expect(runsOf(source)).toEqual(expectedRuns(pages, [7]))
   expectContent(source, new Map([[7, 7]]))
   expect(mapper.statusKib('RssShmem')).toBe(shmem)
 })
@@ -164,7 +122,7 @@ test('anonymous shared memory (/dev/zero) is shared memory with holes', async ()
   using source = openProcessRam(process, { addressBytes: address, sizeBytes })
   const shmem = mapper.statusKib('RssShmem')
   expect(source.kind).toBe('sharedFile')
-  expect(runsOf(source)).toEqual(expectedRuns([9, 10]))
+  expect(runsOf(source)).toEqual(expectedRuns(pages, [9, 10]))
   expectContent(source, new Map([9, 10].map((index) => [index, 3])))
   expect(mapper.statusKib('RssShmem')).toBe(shmem)
 })
@@ -181,9 +139,9 @@ test('private anonymous memory: touched is backed, untouched and given back is u
   expect(source.kind).toBe('anonymous')
   const backed = [2, 3, 4, 20, 40, 41, 44, 45, 46, 47]
   const before = { anon: mapper.statusKib('RssAnon'), tables: mapper.statusKib('VmPTE') }
-  expect(runsOf(source)).toEqual(expectedRuns(backed))
+  expect(runsOf(source)).toEqual(expectedRuns(pages, backed))
   expectContent(source, new Map(backed.map((index) => [index, index < 5 ? 2 : index === 20 ? 0 : 4])))
-  expect(runsOf(source)).toEqual(expectedRuns(backed))
+  expect(runsOf(source)).toEqual(expectedRuns(pages, backed))
   expect(source.figures()).toEqual({ backedBytes: 10 * page, residentBytes: 10 * page })
   expect({ anon: mapper.statusKib('RssAnon'), tables: mapper.statusKib('VmPTE') }).toEqual(before)
 })
@@ -214,7 +172,7 @@ test('a file mapped share=off: private pages come from the process, the rest fro
     anon: mapper.statusKib('RssAnon'),
     shmem: mapper.statusKib('RssShmem'),
   }
-  expect(runsOf(source)).toEqual(expectedRuns([...content.keys()]))
+  expect(runsOf(source)).toEqual(expectedRuns(pages, [...content.keys()]))
   expectContent(source, content)
   expect(source.figures().backedBytes).toBe(5 * page)
   expect({
@@ -241,7 +199,7 @@ test('a mapping that the kernel has split is one source; one with a gap or anoth
     process.areas().filter((area) => area.startBytes >= address && area.endBytes <= address + sizeBytes).length,
   ).toBe(3)
   using source = openProcessRam(process, { addressBytes: address, sizeBytes })
-  expect(runsOf(source)).toEqual(expectedRuns([99]))
+  expect(runsOf(source)).toEqual(expectedRuns(pages, [99]))
   using inner = openProcessRam(process, { addressBytes: address + 99 * page, sizeBytes: 2 * page })
   expect(runsOf(inner)).toEqual([
     [0, 1, 'backed'],
