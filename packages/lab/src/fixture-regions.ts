@@ -1,21 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LabError } from './lab-error.ts'
-import type { ByteRange } from './lab-guest.ts'
-
-/** One region of a kept guest's RAM: where the guest sees it, which file holds it, which bytes of it the host backed. */
-export interface FixtureRegion {
-  /** Guest physical address of its first byte. */
-  readonly gpaBytes: number
-  readonly sizeBytes: number
-  readonly file: string
-  readonly offsetBytes: number
-  /** Half-open byte ranges of the file, ascending. */
-  readonly backedBytes: readonly ByteRange[]
-}
+import type { MemoryRegion } from './memory-view.ts'
 
 /** The regions that `guest.json` and `backing.json` of an unpacked fixture describe. */
-export async function readFixtureRegions(dir: string): Promise<FixtureRegion[]> {
+export async function readFixtureRegions(dir: string): Promise<MemoryRegion[]> {
   const descriptor: unknown = JSON.parse(await readFile(join(dir, 'guest.json'), 'utf8'))
   const backing: unknown = JSON.parse(await readFile(join(dir, 'backing.json'), 'utf8'))
   const source = property(descriptor, 'source', 'guest.json')

@@ -4,9 +4,10 @@ import { access, copyFile, mkdir, mkdtemp, open, readdir, readFile, rename, rm }
 import { tmpdir, userInfo } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { createZstdDecompress, zstdDecompressSync } from 'node:zlib'
-import { type FixtureRegion, readFixtureRegions } from './fixture-regions.ts'
+import { readFixtureRegions } from './fixture-regions.ts'
 import { LabError } from './lab-error.ts'
 import type { ByteRange } from './lab-guest.ts'
+import type { MemoryRegion } from './memory-view.ts'
 import { readNoteSegment } from './note-segment.ts'
 
 /** Memory of real guests that was kept, with the word of the guest's own kernel on each frame. */
@@ -14,16 +15,13 @@ export const FIXTURE_NAMES = ['virtio-v6.12-balloon', 'virtio-v6.1-vmem'] as con
 
 export type FixtureName = (typeof FIXTURE_NAMES)[number]
 
-/** Bytes in one frame of every fixture. */
-export const FIXTURE_FRAME_BYTES = 4096
-
 /** One kept guest, unpacked. Its files are shared by everybody who asks for it: read them, never write them. */
 export interface Fixture {
   readonly name: FixtureName
   readonly dir: string
   /** Path of the guest descriptor `guest.json`; what it names stands beside it. */
   readonly descriptor: string
-  readonly regions: readonly FixtureRegion[]
+  readonly regions: readonly MemoryRegion[]
   /** One u64 of KPF_* bits for each frame from 0, read moments before the guest was stopped: offline is exact. */
   readonly kpageflags: BigUint64Array
   /** One u64 for each frame from 0: how often it was mapped. */
@@ -108,7 +106,7 @@ async function unpackWhole(source: string, target: string): Promise<void> {
 }
 
 /** Writes only what the host backed: the rest of the file stays a hole. */
-async function unpackRegion(source: string, region: FixtureRegion): Promise<void> {
+async function unpackRegion(source: string, region: MemoryRegion): Promise<void> {
   const file = await open(region.file, 'w')
   try {
     await file.truncate(region.offsetBytes + region.sizeBytes)
