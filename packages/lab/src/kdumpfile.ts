@@ -5,7 +5,8 @@ import { LabError } from './lab-error.ts'
 // libkdumpfile/kdumpfile.h: kdump_status, kdump_addrspace_t, kdump_attr_type_t
 const KDUMP_OK = 0
 const KDUMP_ERR_NODATA = 3
-const KDUMP_KPHYSADDR = 0
+/** The space that a dump is kept in: reading kernel physical addresses would set up page table walks first. */
+const KDUMP_MACHPHYSADDR = 1
 const KDUMP_NUMBER = 2
 const KDUMP_ADDRESS = 3
 const KDUMP_STRING = 4
@@ -66,7 +67,7 @@ export function openKdumpfile(path: string): Kdumpfile {
       },
       read(address, into) {
         const length = new BigUint64Array([BigInt(into.length)])
-        const status = library.read(context, KDUMP_KPHYSADDR, address, into, length)
+        const status = library.read(context, KDUMP_MACHPHYSADDR, address, into, length)
         if (status === KDUMP_ERR_NODATA) return false
         check(status, `reading address 0x${address.toString(16)}`)
         return true
