@@ -1,5 +1,5 @@
-import { isObject, toCount, toFlag, toList, toObject, toText } from './json-fields.ts'
-import { QemuError } from './qemu-error.ts'
+import { toCount, toFlag, toList, toObject, toText } from './json-fields.ts'
+import { readProperty } from './optional-answers.ts'
 import type { CommandOptions, QmpClient } from './qmp-client.ts'
 
 /** One memory backend of a guest (`-object memory-backend-…`, or what -m makes). Sizes in bytes. */
@@ -65,43 +65,4 @@ export async function virtioMemDevices(client: QmpClient, options: CommandOption
     })
   }
   return devices
-}
-
-/**
- * A QOM property, or undefined where the object or the property does not exist. QEMU has no error class for that, only the
- * words "not found".
- */
-export async function readProperty(
-  client: QmpClient,
-  path: string,
-  property: string,
-  options: CommandOptions = {},
-): Promise<unknown> {
-  try {
-    return await client.execute('qom-get', { path, property }, options)
-  } catch (error) {
-    if (error instanceof QemuError && error.qmpClass === 'DeviceNotFound') return undefined
-    if (error instanceof QemuError && error.code === 'COMMAND_FAILED' && /not found/i.test(error.message))
-      return undefined
-    throw error
-  }
-}
-
-/** What `command` returns, or undefined in a QEMU that was built without it. */
-export async function executeIfKnown(
-  client: QmpClient,
-  command: string,
-  options: CommandOptions = {},
-): Promise<unknown> {
-  try {
-    return await client.execute(command, {}, options)
-  } catch (error) {
-    if (error instanceof QemuError && error.qmpClass === 'CommandNotFound') return undefined
-    throw error
-  }
-}
-
-/** True when `value` is an object whose `key` is `expected`. */
-export function hasValue(value: unknown, key: string, expected: unknown): boolean {
-  return isObject(value) && value[key] === expected
 }

@@ -1,5 +1,5 @@
-import { executeIfKnown, hasValue, readProperty } from './memory-backends.ts'
 import { isObject, toObject, toText } from './json-fields.ts'
+import { executeIfKnown, readProperty } from './optional-answers.ts'
 import { QemuError } from './qemu-error.ts'
 import type { CommandOptions, QmpClient } from './qmp-client.ts'
 
@@ -21,7 +21,8 @@ export async function refuseUnsuitable(client: QmpClient, options: CommandOption
     throw refusal(client, `is in a migration (${state})`, 'dump it when the migration has ended')
   }
   const encrypted = 'the host sees its memory encrypted; dump it from inside'
-  if (hasValue(await executeIfKnown(client, 'query-sev', options), 'enabled', true)) {
+  const sev = await executeIfKnown(client, 'query-sev', options)
+  if (isObject(sev) && sev.enabled === true) {
     throw refusal(client, 'is a confidential guest (SEV)', encrypted)
   }
   const support = await readProperty(client, '/machine', 'confidential-guest-support', options)

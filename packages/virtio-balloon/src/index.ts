@@ -1,1 +1,8 @@
-export {}
+export { openVirtioBalloon } from './open-virtio-balloon.ts'
+export type {
+  FileRegion,
+  FilesSource,
+  OpenVirtioBalloonOptions,
+  QmpSource,
+  VirtioBalloonSource,
+} from './virtio-balloon-source.ts'

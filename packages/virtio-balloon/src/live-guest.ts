@@ -1,0 +1,117 @@
+import type { HostProcess } from '@ullage/host-memory'
+import {
+  type AddressSpace,
+  type GuestIdentity,
+  type GuestMemory,
+  type GuestNotes,
+  type HostMemory,
+  identityAddressSpace,
+  OfflineError,
+  type OfflineQuery,
+  type OpenGuest,
+  type PauseLease,
+} from '@ullage/offline-query'
+import { type GuestPause, pauseGuest, type QmpClient, refuseUnsuitable } from '@ullage/qemu'
+import { liveNotes } from './live-notes.ts'
+import { openLiveRam } from './live-ram.ts'
+import type { OpenedRam } from './opened-ram.ts'
+import { translatedAsync } from './to-offline-error.ts'
+import type { OpenVirtioBalloonOptions } from './virtio-balloon-source.ts'
+
+/** What a live guest is made of, all of it open. */
+export interface LiveParts {
+  readonly machine: GuestIdentity['machine']
+  readonly client: QmpClient
+  readonly process: HostProcess
+  readonly ram: OpenedRam
+  readonly warnings: { readonly code: string; readonly text: string }[]
+  /** Descriptor of the guest's lock. */
+  readonly lockFd: number
+  readonly options: OpenVirtioBalloonOptions
+  /** Closes everything above. */
+  readonly resources: AsyncDisposableStack
+}
+
+/** A guest of a QEMU on this host. */
+export class LiveGuest implements OpenGuest {
+  readonly identity: GuestIdentity
+  readonly memory: GuestMemory
+  readonly addressSpace: AddressSpace = identityAddressSpace
+  readonly backing: OfflineQuery
+  readonly warnings: LiveParts['warnings']
+  readonly #parts: LiveParts
+  #pause: GuestPause | undefined
+
+  constructor(parts: LiveParts) {
+    this.identity = { backend: 'virtio-balloon', machine: parts.machine, kind: 'live' }
+    this.memory = parts.ram
+    this.backing = parts.ram
+    this.warnings = parts.warnings
+    this.#parts = parts
+  }
+
+  notes(options: { signal?: AbortSignal } = {}): Promise<GuestNotes> {
+    const { client, ram } = this.#parts
+    return translatedAsync('live', async () => {
+      const notes = await liveNotes(client, ram, { folder: this.#parts.options.stateDir, signal: options.signal })
+      if (notes.cpus === 0)
+        this.#warnOnce('NO_NOTES', 'qemu gave no CPU notes: no frame is backed, or CPU 0 is not in 64-bit mode')
+      return { elfNotes: notes.elfNotes, cpus: notes.cpus }
+    })
+  }
+
+  pause(options: { signal?: AbortSignal } = {}): Promise<PauseLease> {
+    return translatedAsync('live', async () => {
+      if (this.#pause)
+        throw new OfflineError('BUSY', 'expected a guest that is not held, found it paused by this process')
+      const { client, process, ram, lockFd } = this.#parts
+      const { stateDir, guardianScope: scope } = this.#parts.options
+      await refuseUnsuitable(client, options)
+      const pause = await pauseGuest(client, { stateDir, lockFd, scope, signal: options.signal })
+      this.#pause = pause
+      try {
+        const now = await openLiveRam(client, process, options)
+        ram.replace(now.ram, now.notDumped)
+      } catch (error) {
+        await this.#release()
+        throw error
+      }
+      return this.#lease(pause)
+    })
+  }
+
+  async hostMemory(): Promise<HostMemory> {
+    return this.#parts.ram.hostMemory()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.#release()
+    } finally {
+      await this.#parts.resources.disposeAsync()
+    }
+  }
+
+  #lease(pause: GuestPause): PauseLease {
+    return {
+      mode: pause.mode,
+      resume: () =>
+        translatedAsync('live', async () => {
+          const pausedMs = await pause.resume()
+          if (this.#pause === pause) this.#pause = undefined
+          return pausedMs
+        }),
+      [Symbol.asyncDispose]: () => this.#release(),
+    }
+  }
+
+  async #release(): Promise<void> {
+    const pause = this.#pause
+    this.#pause = undefined
+    await translatedAsync('live', async () => pause?.[Symbol.asyncDispose]())
+  }
+
+  #warnOnce(code: string, text: string): void {
+    if (!this.warnings.some((warning) => warning.code === code)) this.warnings.push({ code, text })
+  }
+}
