@@ -13,11 +13,10 @@ export function vmcoreHeaderOf(parts: {
   compression: Compression
 }): VmcoreHeader {
   const { guest, word } = parts
-  const blank = { sysname: '', nodename: '', release: '', version: '', domainname: '' }
   return {
     machine: guest.identity.machine,
     pageBytes: guest.memory.frameBytes,
-    uname: word.linux ? { ...blank, ...word.linux.uname } : blank,
+    uname: word.linux?.uts ?? { sysname: '', nodename: '', release: '', version: '', domainname: '' },
     cpus: parts.cpus,
     physBase: word.linux?.physBase ?? 0n,
     dumpLevel: parts.level,
