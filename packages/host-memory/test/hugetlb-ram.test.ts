@@ -43,7 +43,7 @@ function edges(source: RamSource): number[][] {
   ])
 }
 
-const hugePageTests = (): void => {
+describe.each(refused === undefined ? ['huge pages'] : [])('%s', () => {
   test('present is backed, absent is unknown whoever wrote it, and reading all of it allocates no page', async () => {
     await using mapper = new Mapper()
     await using other = new Mapper()
@@ -100,10 +100,11 @@ const hugePageTests = (): void => {
     expect(edges(source)).toEqual([1, 2, 0].map((byte) => [byte, byte]))
     expect(freePages()).toBe(free)
   })
-}
+})
 
-if (refused === undefined) describe('huge pages', hugePageTests)
-else test(`HUGE PAGES ARE NOT TESTED: ${refused}`, () => expect(refused).not.toBe(''))
+test.each(refused === undefined ? [] : [refused])('HUGE PAGES ARE NOT TESTED: %s', (why) => {
+  expect(why).not.toBe('')
+})
 
 function freePages(): number {
   return Number(/^HugePages_Free:\s+(\d+)$/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1])

@@ -33,7 +33,7 @@ async function pageOut(mapper: Mapper, address: number, swappedOut: () => boolea
 const content = new Map(Array.from({ length: 16 }, (_, i) => [i + 8, i + 8]))
 const allPages = [...content.keys()]
 
-const swapTests = (): void => {
+describe.each(swap.allowed ? ['with real swap'] : [])('%s', () => {
   test('anonymous pages that were swapped out are `swapped`, and read as what they held', async () => {
     await using mapper = new Mapper()
     const address = await mapper.map({ sizeBytes, shared: false })
@@ -85,9 +85,7 @@ const swapTests = (): void => {
     expect(fstatSync(own).blocks).toBe(before)
     expect(source.figures().backedBytes).toBe(16 * page)
   })
-}
-
-if (swap.allowed) describe('with real swap', swapTests)
+})
 
 // Recorded from /proc/PID/pagemap of Linux 6.18 (without CAP_SYS_ADMIN, so no frame numbers), upper 32 bits.
 test(`pagemap entries are decoded${swap.allowed ? '' : ` (ALL THAT IS TESTED OF SWAP, for this machine forbids it: ${swap.why})`}`, () => {
