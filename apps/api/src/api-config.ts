@@ -1,0 +1,59 @@
+import { resolve } from 'node:path'
+import { redisAddress } from '@ullage/dump-job'
+import { z } from 'zod'
+
+const folder = z
+  .string()
+  .min(1, 'expected the path of a folder')
+  .transform((path) => resolve(path))
+
+export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string }
+
+const LISTEN = 'expected HOST:PORT, such as 127.0.0.1:8377 or [::1]:8377, or unix:/path/of/the.sock'
+
+/** Where to listen: `host:port`, `[v6]:port`, or `unix:/path`. Port 0 takes a free one. */
+const listenAddress = z.string().transform((text, context): ListenAddress => {
+  const path = /^unix:(\/.+)$/.exec(text)?.[1]
+  if (path) return { path }
+  const [, v6, name, port] = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text) ?? []
+  const host = v6 ?? name
+  if (host && Number(port) <= 65_535) return { host, port: Number(port) }
+  context.addIssue({ code: 'custom', message: LISTEN })
+  return z.NEVER
+})
+
+const environment = z.object({
+  ULLAGE_REDIS_URL: redisAddress,
+  ULLAGE_ARTIFACTS_DIR: folder,
+  ULLAGE_STATE_DIR: folder,
+  ULLAGE_API_LISTEN: listenAddress.default({ host: '127.0.0.1', port: 8377 }),
+  ULLAGE_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+})
+
+/** Settings that are missing or wrong: the message has a line for each. */
+export class ApiConfigError extends Error {
+  override readonly name = 'ApiConfigError'
+}
+
+export type ApiConfig = ReturnType<typeof readApiConfig>
+
+/** Reads the settings. Throws ApiConfigError, which names each wrong variable and never repeats its value. */
+export function readApiConfig(env: Readonly<Record<string, string | undefined>>) {
+  const { data, error } = environment.safeParse(env)
+  if (!data) {
+    const lines = error.issues.map(({ path, message }) => {
+      const name = String(path[0])
+      return env[name] === undefined ? `${name} is not set; ${message}` : `${name}: ${message}`
+    })
+    throw new ApiConfigError(lines.join('\n'))
+  }
+  return {
+    redis: data.ULLAGE_REDIS_URL,
+    /** Where workers publish dumps. The API reads what is there, and removes it when a client deletes a dump. */
+    artifactsDir: data.ULLAGE_ARTIFACTS_DIR,
+    /** Where the journal of accepted dumps is. */
+    stateDir: data.ULLAGE_STATE_DIR,
+    listen: data.ULLAGE_API_LISTEN,
+    logLevel: data.ULLAGE_LOG_LEVEL,
+  }
+}

@@ -1,0 +1,31 @@
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { Fleet } from './fleet.ts'
+import type { FollowJobs } from './follow-jobs.ts'
+import type { JobQueue } from './job-queue.ts'
+import type { Journal } from './journal.ts'
+import type { PublishedDumps } from './published-dumps.ts'
+
+/** What routes work with. */
+export interface ApiParts {
+  readonly journal: Journal
+  readonly queue: JobQueue
+  readonly fleet: Fleet
+  readonly follow: FollowJobs
+  readonly published: PublishedDumps
+}
+
+/** A Fastify instance whose routes are typed by their zod schemas. */
+export type ZodInstance = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>

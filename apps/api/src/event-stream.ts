@@ -1,0 +1,51 @@
+import type { ServerResponse } from 'node:http'
+
+/** How often a line is sent that says nothing, so that proxies and clients see that the stream lives. */
+const HEARTBEAT_MS = 15_000
+/** A client that has not taken so many bytes is cut off; it gets the whole state when it connects again. */
+const MOST_WAITING_BYTES = 1 << 20
+/** When a client whose stream broke may come again, in milliseconds. */
+const RETRY_MS = 2_000
+
+export interface StreamEvent {
+  readonly event: string
+  readonly id: number
+  readonly data: unknown
+}
+
+/** Server-sent events (WHATWG HTML, 9.2) on a response that nothing was written to yet. */
+export class EventStream {
+  readonly #response: ServerResponse
+  readonly #heartbeat: NodeJS.Timeout
+  /** Resolves when the client or `end` has closed the stream. */
+  readonly closed: Promise<void>
+
+  constructor(response: ServerResponse) {
+    this.#response = response
+    response.writeHead(200, {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-store',
+      // nginx would hold events back.
+      'x-accel-buffering': 'no',
+    })
+    response.write(`retry: ${RETRY_MS}\n\n`)
+    this.#heartbeat = setInterval(() => this.#write(':\n\n'), HEARTBEAT_MS)
+    this.closed = new Promise((resolve) => response.once('close', resolve))
+    void this.closed.then(() => clearInterval(this.#heartbeat))
+  }
+
+  send({ event, id, data }: StreamEvent): void {
+    this.#write(`event: ${event}\nid: ${id}\ndata: ${JSON.stringify(data)}\n\n`)
+  }
+
+  end(): void {
+    clearInterval(this.#heartbeat)
+    this.#response.end()
+  }
+
+  #write(text: string): void {
+    if (this.#response.writableEnded || this.#response.destroyed) return
+    this.#response.write(text)
+    if (this.#response.writableLength > MOST_WAITING_BYTES) this.#response.destroy()
+  }
+}

@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { dumpOptions } from '@ullage/dump-job'
+import { afterEach, expect, test } from 'vitest'
+import { Journal } from './journal.ts'
+
+const folders: string[] = []
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true })
+})
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'ullage-journal-'))
+  folders.push(folder)
+  return folder
+}
+
+const options = dumpOptions.parse({})
+const ask = (guest: string) => ({ id: randomUUID(), guest, host: 'h1', options })
+
+test('what is accepted is there after the journal is opened again', () => {
+  const path = join(newFolder(), 'state', 'journal.sqlite')
+  const asked = ask('web-1')
+  {
+    using journal = new Journal(path)
+    expect(journal.accept(asked).accepted).toBe(true)
+  }
+  using journal = new Journal(path)
+  expect(journal.get(asked.id)).toMatchObject({ ...asked, state: 'queued', queued: false, revision: 1 })
+})
+
+test('a guest has one active dump; a second one gets the first', () => {
+  using journal = new Journal(':memory:')
+  const { dump: first } = journal.accept(ask('web-1'))
+  expect(journal.accept(ask('web-1'))).toEqual({ accepted: false, dump: first })
+  expect(journal.accept(ask('web-2')).accepted).toBe(true)
+  journal.change(first.id, { state: 'failed' })
+  expect(journal.accept(ask('web-1')).accepted).toBe(true)
+})
+
+test('a finished dump stays as it is, and every change has a revision of its own', () => {
+  using journal = new Journal(':memory:')
+  const { dump } = journal.accept(ask('web-1'))
+  expect(journal.change(dump.id, { state: 'running', attempts: 1 })?.revision).toBe(2)
+  expect(journal.change(dump.id, { state: 'running', attempts: 1 })).toBeUndefined()
+  expect(journal.change(dump.id, { state: 'cancelled' })?.revision).toBe(3)
+  expect(journal.change(dump.id, { state: 'running' })).toBeUndefined()
+  expect(journal.get(dump.id)?.state).toBe('cancelled')
+})
+
+test('only finished dumps can be removed', () => {
+  using journal = new Journal(':memory:')
+  const { dump } = journal.accept(ask('web-1'))
+  expect(journal.remove(dump.id)).toBe(false)
+  journal.change(dump.id, { state: 'lost' })
+  expect(journal.remove(dump.id)).toBe(true)
+  expect(journal.get(dump.id)).toBeUndefined()
+})
+
+test('lists pages backwards from the latest, filtered by guest and state', () => {
+  using journal = new Journal(':memory:')
+  const ids = Array.from({ length: 5 }, (_, index) => journal.accept(ask(`g${index}`)).dump.id)
+  const latest = journal.list({ limit: 2 })
+  expect(latest.map(({ id }) => id)).toEqual([ids[4], ids[3]])
+  expect(journal.list({ limit: 9, beforeSeq: latest[1]?.seq }).map(({ id }) => id)).toEqual([ids[2], ids[1], ids[0]])
+  expect(journal.list({ limit: 9, guest: 'g1' }).map(({ id }) => id)).toEqual([ids[1]])
+  journal.change(ids[0] ?? '', { state: 'failed' })
+  expect(journal.list({ limit: 9, state: 'failed' }).map(({ id }) => id)).toEqual([ids[0]])
+  expect(journal.counts()).toMatchObject({ queued: 4, failed: 1 })
+})
+
+test('a second API is kept off the same journal', () => {
+  const path = join(newFolder(), 'journal.sqlite')
+  using journal = new Journal(path)
+  journal.accept(ask('web-1'))
+  expect(() => new Journal(path)).toThrow(/locked/)
+})
+
+test('a journal of a newer version is refused', () => {
+  const path = join(newFolder(), 'journal.sqlite')
+  {
+    using journal = new Journal(path)
+    journal.check()
+  }
+  const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
+  const database = new DatabaseSync(path)
+  database.exec('PRAGMA user_version = 99')
+  database.close()
+  expect(() => new Journal(path)).toThrow(/found 99/)
+})

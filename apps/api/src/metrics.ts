@@ -1,0 +1,98 @@
+import { dumpState, isFinished } from '@ullage/dump-job'
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { Fleet } from './fleet.ts'
+import type { DumpRecord, Journal } from './journal.ts'
+
+const SECONDS = [0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600]
+const HTTP_SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30]
+
+/** What Prometheus is told. Counts that the journal has are read from it at each scrape. */
+export class Metrics {
+  readonly registry = new Registry()
+  readonly requests: Histogram
+
+  constructor(journal: Journal, fleet: Fleet) {
+    const registers = [this.registry]
+    this.requests = new Histogram({
+      name: 'ullage_http_request_seconds',
+      help: 'time to answer, without the time to send an artifact or events',
+      labelNames: ['method', 'route', 'status'],
+      buckets: HTTP_SECONDS,
+      registers,
+    })
+    this.registry.registerMetric(
+      new Gauge({
+        name: 'ullage_dumps',
+        help: 'dumps in the journal, by state',
+        labelNames: ['state'],
+        registers: [],
+        collect() {
+          const counts = journal.counts()
+          for (const state of dumpState.options) this.set({ state }, counts[state])
+        },
+      }),
+    )
+    this.registry.registerMetric(
+      new Gauge({
+        name: 'ullage_oldest_queued_dump_seconds',
+        help: 'age of the oldest dump that waits for a worker, 0 when none does',
+        registers: [],
+        collect() {
+          const oldest = journal.active().find(({ state }) => state === 'queued')
+          this.set(oldest ? (Date.now() - oldest.createdMs) / 1000 : 0)
+        },
+      }),
+    )
+    this.registry.registerMetric(
+      new Gauge({
+        name: 'ullage_hosts',
+        help: 'hosts, by whether their worker was heard of in the last 30 s',
+        labelNames: ['reachable'],
+        registers: [],
+        async collect() {
+          // Without Redis nothing is known of hosts: the series is left out.
+          this.reset()
+          const hosts = await fleet.hosts().catch(() => undefined)
+          for (const reachable of hosts ? [true, false] : []) {
+            this.set(
+              { reachable: String(reachable) },
+              hosts?.filter((host) => host.reachable === reachable).length ?? 0,
+            )
+          }
+        },
+      }),
+    )
+    this.#finished(journal, registers)
+  }
+
+  #finished(journal: Journal, registers: Registry[]): void {
+    const finished = new Counter({
+      name: 'ullage_dumps_finished_total',
+      help: 'dumps that came to an end while this API ran, by how',
+      labelNames: ['state', 'code'],
+      registers,
+    })
+    const seconds = histogram('ullage_dump_seconds', 'time that a dump took on its host', registers)
+    const paused = histogram('ullage_dump_pause_seconds', 'time that a guest stood still for its dump', registers)
+    const bytes = new Counter({ name: 'ullage_artifact_bytes_total', help: 'bytes of published artifacts', registers })
+    const alarms = new Counter({
+      name: 'ullage_alarms_total',
+      help: 'dumps whose report says that memory the guest relies on may be gone',
+      registers,
+    })
+    journal.watch(({ state, failure, result }: DumpRecord) => {
+      // What is finished does not change again, so each dump is counted once.
+      if (!isFinished(state)) return
+      finished.inc({ state, code: failure?.code ?? '' })
+      if (!result) return
+      seconds.observe(result.totalMs / 1000)
+      paused.observe(result.pausedMs / 1000)
+      bytes.inc(result.artifact.bytes)
+      if (result.alarm) alarms.inc()
+    })
+  }
+}
+
+function histogram(name: string, help: string, registers: Registry[]): Histogram {
+  return new Histogram({ name, help, buckets: SECONDS, registers })
+}

@@ -1,0 +1,73 @@
+import { z } from 'zod'
+
+/** Everything the API refuses, by code: status, title, and what to do about it. One row each, and the README's table. */
+export const problems = {
+  REQUEST_INVALID: [400, 'the request does not fit the schema', 'compare it with /openapi.json'],
+  ROUTE_UNKNOWN: [404, 'no such address', 'see /docs for those there are'],
+  DUMP_UNKNOWN: [404, 'no such dump', 'GET /v1/dumps lists those there are'],
+  GUEST_UNKNOWN: [404, 'no such guest', 'GET /v1/guests lists those there are'],
+  GUEST_AMBIGUOUS: [409, 'two hosts announce this guest', 'remove its descriptor from the host it has left'],
+  GUEST_UNUSABLE: [409, "this guest's descriptor cannot be used", 'correct it on its host'],
+  DUMP_ACTIVE: [409, 'this guest has a dump queued or running', 'follow the one there is, or delete it first'],
+  DUMP_UNFINISHED: [409, 'this dump is not finished', 'follow its events until it is'],
+  NO_ARTIFACT: [409, 'this dump ended without an artifact', 'see its failure; post another one'],
+  ARTIFACT_GONE: [410, 'the artifact is no longer where it was published', 'post another dump'],
+  RANGE_INVALID: [416, 'this range cannot be served', 'ask for one range within the size in Content-Range'],
+  BODY_TOO_LARGE: [413, 'the request is too large', 'send what the schema asks for'],
+  MEDIA_TYPE: [415, 'the body is not JSON', 'send Content-Type: application/json'],
+  HOST_UNREACHABLE: [503, "the guest's host does not answer", 'start the worker on that host, then try again'],
+  QUEUE_UNREACHABLE: [503, 'the queue does not answer', 'try again in some seconds'],
+  PAGES_FAILED: [502, 'the worker could not tell', 'see the reason; it is the guest that has it'],
+  PAGES_TIMEOUT: [504, 'the worker did not answer in time', 'try again when the host is less busy'],
+  ENDING: [503, 'the service is ending', 'try again in some seconds'],
+  INTERNAL: [500, 'something is wrong here', "see the service's log"],
+} as const satisfies Record<string, readonly [status: number, title: string, remedy: string]>
+
+export type ProblemCode = keyof typeof problems
+
+/** What is sent as application/problem+json (RFC 9457). */
+export const problem = z
+  .looseObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    code: z.string(),
+    detail: z.string(),
+    remedy: z.string().describe('what to do'),
+  })
+  .meta({ id: 'Problem' })
+
+/** A request that is refused; the error handler makes the answer of it. */
+export class ApiProblem extends Error {
+  override readonly name = 'ApiProblem'
+  readonly code: ProblemCode
+  readonly status: number
+  /** Further members of the answer. */
+  readonly members: Readonly<Record<string, unknown>>
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(
+    code: ProblemCode,
+    detail: string,
+    options: ErrorOptions & { members?: Record<string, unknown>; headers?: Record<string, string> } = {},
+  ) {
+    super(detail, options)
+    this.code = code
+    this.status = problems[code][0]
+    this.members = options.members ?? {}
+    this.headers = options.headers ?? {}
+  }
+
+  toJSON() {
+    const [status, title, remedy] = problems[this.code]
+    return {
+      type: `urn:ullage:problem:${this.code}`,
+      title,
+      status,
+      code: this.code,
+      detail: this.message,
+      remedy,
+      ...this.members,
+    }
+  }
+}

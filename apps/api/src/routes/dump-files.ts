@@ -1,0 +1,118 @@
+import { dumpReport } from '@ullage/dump-job'
+import type { FastifyReply } from 'fastify'
+import { z } from 'zod'
+import type { ApiParts, ZodInstance } from '../api-parts.ts'
+import { parseByteRange } from '../byte-range.ts'
+import type { DumpRecord, Journal } from '../journal.ts'
+import { ApiProblem, problem } from '../problem.ts'
+import { dumpParams, requireDump } from './dumps.ts'
+
+/** Bytes, which no schema describes. */
+const file = z.unknown()
+
+/** The published files of a dump: its artifact, with byte ranges, and its report. */
+export function dumpFileRoutes(app: ZodInstance, { journal, published }: ApiParts): void {
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: '/v1/dumps/:id/artifact',
+    exposeHeadRoute: false,
+    schema: {
+      summary: 'Download the vmcore',
+      description: 'One byte range is served (206). ETag and Repr-Digest are the SHA-256 of the whole file.',
+      tags: ['dumps'],
+      params: dumpParams,
+      headers: z.looseObject({ range: z.string().max(200).optional(), 'if-range': z.string().max(200).optional() }),
+      produces: ['application/octet-stream'],
+      response: {
+        200: file,
+        206: file,
+        304: z.null(),
+        400: problem,
+        404: problem,
+        409: problem,
+        410: problem,
+        416: problem,
+      },
+    },
+    async handler(request, reply) {
+      const dump = requirePublished(journal, request.params.id)
+      const { bytes, sha256 } = dump.result.artifact
+      const etag = `"sha256-${sha256}"`
+      reply.headers({
+        'accept-ranges': 'bytes',
+        etag,
+        'repr-digest': `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`,
+        'cache-control': 'private, no-cache',
+        'content-disposition': `attachment; filename="${dump.guest}-${dump.id}.vmcore"`,
+      })
+      if (matches(request.headers['if-none-match'], etag)) return reply.code(304).send(null)
+      const ifRange = request.headers['if-range']
+      const wanted = ifRange === undefined || ifRange === etag ? request.headers.range : undefined
+      const range = parseByteRange(wanted, bytes)
+      if (range === 'unsatisfiable') {
+        throw new ApiProblem('RANGE_INVALID', `expected one range within ${bytes} bytes, found ${String(wanted)}`, {
+          headers: { 'content-range': `bytes */${bytes}` },
+        })
+      }
+      const artifact = await published.openArtifact(dump.id)
+      if (!artifact) throw gone(dump)
+      const { size } = await artifact.stat()
+      if (size !== bytes) {
+        await artifact.close()
+        throw new ApiProblem('ARTIFACT_GONE', `expected an artifact of ${bytes} bytes, found ${size}`)
+      }
+      const { startByte, endByte } = range ?? { startByte: 0, endByte: bytes }
+      if (range) reply.code(206).header('content-range', `bytes ${startByte}-${endByte - 1}/${bytes}`)
+      reply.type('application/octet-stream').header('content-length', endByte - startByte)
+      if (request.method === 'HEAD' || endByte === startByte) {
+        await artifact.close()
+        return sendNothing(reply)
+      }
+      return reply.send(artifact.createReadStream({ start: startByte, end: endByte - 1, highWaterMark: 1 << 20 }))
+    },
+  })
+
+  app.get(
+    '/v1/dumps/:id/report',
+    {
+      schema: {
+        summary: 'What was found in the guest, and how the dump was made',
+        tags: ['dumps'],
+        params: dumpParams,
+        response: { 200: dumpReport, 400: problem, 404: problem, 409: problem, 410: problem },
+      },
+    },
+    async (request) => {
+      const dump = requirePublished(journal, request.params.id)
+      const report = await published.report(dump.id)
+      if (!report) throw gone(dump)
+      return report
+    },
+  )
+}
+
+/** Headers as they are, with the length of a body that is not sent. */
+function sendNothing(reply: FastifyReply) {
+  return reply.serializer((text: string) => text).send('')
+}
+
+function requirePublished(journal: Journal, id: string) {
+  const dump = requireDump(journal, id)
+  if (dump.state === 'queued' || dump.state === 'running') {
+    throw new ApiProblem('DUMP_UNFINISHED', `dump ${id} is ${dump.state}`)
+  }
+  if (dump.state !== 'succeeded' || !dump.result) {
+    throw new ApiProblem('NO_ARTIFACT', `dump ${id} is ${dump.state}`, { members: { failure: dump.failure } })
+  }
+  return { ...dump, result: dump.result }
+}
+
+function gone({ id }: DumpRecord): ApiProblem {
+  return new ApiProblem('ARTIFACT_GONE', `dump ${id} was published, and its files are not there`)
+}
+
+/** RFC 9110, 13.1.2: weak comparison; `*` matches everything there is. */
+function matches(header: string | undefined, etag: string): boolean {
+  if (header === undefined) return false
+  return header.split(',').some((each) => each.trim() === '*' || each.trim().replace(/^W\//, '') === etag)
+}

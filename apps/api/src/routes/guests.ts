@@ -1,0 +1,113 @@
+import { classMatrix, guestAnnouncement, guestId, hostAnnouncement, hostId, warning } from '@ullage/dump-job'
+import { z } from 'zod'
+import type { ApiParts, ZodInstance } from '../api-parts.ts'
+import { type FleetGuest, findGuest, guestsOf, requireReachable } from '../fleet.ts'
+import { problem } from '../problem.ts'
+
+const guestResource = guestAnnouncement
+  .extend({
+    host: hostId,
+    reachable: z.boolean().describe("whether the host's worker was heard of in the last 30 s"),
+    activeDump: z.string().nullable().describe('address of the dump that is queued or running'),
+    links: z.object({ self: z.string(), pages: z.string() }),
+  })
+  .meta({ id: 'Guest' })
+
+const hostResource = hostAnnouncement
+  .omit({ guests: true })
+  .extend({ reachable: z.boolean(), guests: z.array(guestId) })
+  .meta({ id: 'Host' })
+
+/** What both witnesses say of a guest's frames, as `ullage pages --json` prints it. */
+const guestPages = z
+  .looseObject({
+    guest: z.looseObject({ backend: z.string(), kernel: z.string().nullable(), pageSize: z.number() }),
+    frames: z.looseObject({ total: z.int(), byClass: classMatrix }),
+    warnings: z.array(warning),
+  })
+  .meta({ id: 'GuestPages' })
+
+const guestParams = z.strictObject({ id: guestId })
+
+export function guestRoutes(app: ZodInstance, { journal, queue, fleet }: ApiParts): void {
+  const toGuest = (guest: FleetGuest) => {
+    const active = journal.activeOf(guest.id)
+    const self = `/v1/guests/${guest.id}`
+    return {
+      ...guest,
+      activeDump: active ? `/v1/dumps/${active.id}` : null,
+      links: { self, pages: `${self}/pages` },
+    }
+  }
+
+  app.get(
+    '/v1/guests',
+    {
+      schema: {
+        summary: 'List the guests that hosts announce',
+        tags: ['guests'],
+        response: { 200: z.object({ items: z.array(guestResource) }), 503: problem },
+      },
+    },
+    async () => ({ items: guestsOf(await fleet.hosts()).map(toGuest) }),
+  )
+
+  app.get(
+    '/v1/guests/:id',
+    {
+      schema: {
+        summary: 'One guest',
+        tags: ['guests'],
+        params: guestParams,
+        response: { 200: guestResource, 400: problem, 404: problem, 409: problem, 503: problem },
+      },
+    },
+    async (request) => toGuest(findGuest(await fleet.hosts(), request.params.id)),
+  )
+
+  // A question takes the worker seconds: who asks while it is asked gets the same answer.
+  const asking = new Map<string, Promise<unknown>>()
+  app.get(
+    '/v1/guests/:id/pages',
+    {
+      schema: {
+        summary: "What guest and host say of the guest's frames, by class and state",
+        description: 'Asks the worker on the host. Pauses nothing and reads no page content.',
+        tags: ['guests'],
+        params: guestParams,
+        response: {
+          200: guestPages,
+          400: problem,
+          404: problem,
+          409: problem,
+          502: problem,
+          503: problem,
+          504: problem,
+        },
+      },
+    },
+    async (request) => {
+      const guest = findGuest(await fleet.hosts(), request.params.id)
+      requireReachable(guest)
+      const key = `${guest.host} ${guest.id}`
+      const answer = asking.get(key) ?? queue.pages(guest.host, guest.id).finally(() => asking.delete(key))
+      asking.set(key, answer)
+      return guestPages.parse(await answer)
+    },
+  )
+
+  app.get(
+    '/v1/hosts',
+    {
+      schema: {
+        summary: 'List the hosts that have a worker, or had one in the last 30 days',
+        tags: ['guests'],
+        response: { 200: z.object({ items: z.array(hostResource) }), 503: problem },
+      },
+    },
+    async () => {
+      const hosts = await fleet.hosts()
+      return { items: hosts.map((host) => ({ ...host, guests: host.guests.map(({ id }) => id) })) }
+    },
+  )
+}

@@ -1,0 +1,53 @@
+import { pino } from 'pino'
+import { ApiConfigError, readApiConfig } from './api-config.ts'
+import { startApi } from './start-api.ts'
+
+/** What closing may take, in milliseconds: downloads that are under way are cut off then. */
+const CLOSE_WITHIN_MS = 10_000
+
+/**
+ * The API as a process: settings from `process.env`, logs as JSON lines on stdout, SIGTERM and SIGINT end it in order
+ * within a deadline, and so does the end of a parent that started it with a channel, which is told the address it listens
+ * at. Exits with 2 when a setting is wrong, with 1 after an error nobody caught.
+ */
+export async function runApi(): Promise<void> {
+  const config = orExit(() => readApiConfig(process.env))
+  const log = pino({ level: config.logLevel, base: { app: 'api' } })
+  const fail = (what: string) => (error: unknown) => {
+    log.fatal({ err: error }, what)
+    log.flush(() => process.exit(1))
+  }
+  process.on('uncaughtException', fail('an error nobody caught'))
+  process.on('unhandledRejection', fail('a rejection nobody handled'))
+
+  const started = startApi(config, log)
+  const stop = (reason: string) => () => {
+    log.info({ reason }, 'api ends')
+    setTimeout(() => process.exit(0), CLOSE_WITHIN_MS).unref()
+    started
+      .then((api) => api.close())
+      .then(() => process.exit(0))
+      .catch(fail('the api did not end in order'))
+  }
+  process.once('SIGTERM', stop('SIGTERM'))
+  process.once('SIGINT', stop('SIGINT'))
+  if (process.connected) process.once('disconnect', stop('the process that started it is gone'))
+  try {
+    const { url } = await started
+    process.send?.({ listening: url })
+  } catch (error) {
+    orExit(() => {
+      throw error
+    })
+  }
+}
+
+function orExit<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof ApiConfigError)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exit(2)
+  }
+}

@@ -1,0 +1,30 @@
+import type { DumpResource } from '@ullage/dump-job'
+import type { DumpRecord } from './journal.ts'
+
+/** A dump as clients see it. */
+export function toResource(dump: DumpRecord): DumpResource {
+  const self = `/v1/dumps/${dump.id}`
+  const published = dump.state === 'succeeded'
+  return {
+    id: dump.id,
+    guest: dump.guest,
+    host: dump.host,
+    state: dump.state,
+    revision: dump.revision,
+    options: dump.options,
+    createdAt: new Date(dump.createdMs).toISOString(),
+    startedAt: dump.startedMs === null ? null : new Date(dump.startedMs).toISOString(),
+    finishedAt: dump.finishedMs === null ? null : new Date(dump.finishedMs).toISOString(),
+    attempts: dump.attempts,
+    cancelRequested: dump.cancelRequested,
+    progress: dump.progress,
+    failure: dump.failure,
+    result: dump.result,
+    links: {
+      self,
+      events: `${self}/events`,
+      artifact: published ? `${self}/artifact` : null,
+      report: published ? `${self}/report` : null,
+    },
+  }
+}
