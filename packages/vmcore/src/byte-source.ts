@@ -6,6 +6,11 @@ export interface ByteSource extends AsyncDisposable {
    * Never a short read.
    */
   read(into: Uint8Array, position: number, what: string): Promise<void>
+  /**
+   * The same where the format allows for holes: what no record of a flattened file holds is zeros, as in the plain file
+   * that it stands for. makedumpfile leaves holes in bitmaps; a hole anywhere else is CORRUPT.
+   */
+  readSparse(into: Uint8Array, position: number, what: string): Promise<void>
 }
 
 /** `sizeBytes` bytes from `position`, read at once. */

@@ -59,6 +59,10 @@ class FileSource implements ByteSource {
     }
   }
 
+  readSparse(into: Uint8Array, position: number, what: string): Promise<void> {
+    return this.read(into, position, what)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return
     this.#closed = true

@@ -38,24 +38,59 @@ export async function openFlattenedSource(file: ByteSource, signal?: AbortSignal
       `a flattened file of type ${type}, version ${version}; only type 1, version 1 is handled`,
     )
   }
-  const map = ExtentMap.of(await indexRecords(file, signal), 'last')
-  return {
-    sizeBytes: map.end,
-    [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
-    async read(into, position, what) {
-      checkInside(map.end, into.length, position, what)
-      let done = 0
-      for (let index = map.find(position); done < into.length; index++) {
-        const extent = map.at(index)
-        const inside = position + done - extent.start
-        if (inside < 0) {
-          throw new VmcoreError('CORRUPT', `${what}: no record of the flattened file holds offset ${position + done}`)
-        }
-        const length = Math.min(into.length - done, extent.length - inside)
-        await file.read(into.subarray(done, done + length), extent.position + inside, what)
-        done += length
+  return new FlattenedSource(file, ExtentMap.of(await indexRecords(file, signal), 'last'))
+}
+
+class FlattenedSource implements ByteSource {
+  readonly #file: ByteSource
+  readonly #map: ExtentMap
+
+  constructor(file: ByteSource, map: ExtentMap) {
+    this.#file = file
+    this.#map = map
+  }
+
+  get sizeBytes(): number {
+    return this.#map.end
+  }
+
+  async read(into: Uint8Array, position: number, what: string): Promise<void> {
+    const hole = await this.#fill(into, position, what)
+    if (hole !== undefined) {
+      throw new VmcoreError('CORRUPT', `${what}: no record of the flattened file holds offset ${hole}`)
+    }
+  }
+
+  async readSparse(into: Uint8Array, position: number, what: string): Promise<void> {
+    await this.#fill(into, position, what)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file[Symbol.asyncDispose]()
+  }
+
+  /** Returns the first offset that no record holds, if there is one. */
+  async #fill(into: Uint8Array, position: number, what: string): Promise<number | undefined> {
+    checkInside(this.#map.end, into.length, position, what)
+    let hole: number | undefined
+    let done = 0
+    for (let index = this.#map.find(position); done < into.length; index++) {
+      const extent = this.#map.at(index)
+      const inside = position + done - extent.start
+      if (inside < 0) {
+        hole ??= position + done
+        const skipped = Math.min(into.length - done, -inside)
+        into.fill(0, done, done + skipped)
+        done += skipped
+        // The extent itself comes next.
+        index--
+        continue
       }
-    },
+      const length = Math.min(into.length - done, extent.length - inside)
+      await this.#file.read(into.subarray(done, done + length), extent.position + inside, what)
+      done += length
+    }
+    return hole
   }
 }
 

@@ -62,7 +62,7 @@ function withPages(tables: VmcoreTables, decompress: Decompress): Vmcore {
   return {
     ...tables,
     decompress,
-    [Symbol.asyncDispose]: () => tables.bytes[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => await tables.bytes[Symbol.asyncDispose](),
     async readPage(pfn, into) {
       if (into.length !== pageBytes)
         throw new RangeError(`a page has ${pageBytes} bytes, found room for ${into.length}`)

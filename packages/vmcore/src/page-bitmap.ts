@@ -106,7 +106,7 @@ export class PageBitmap {
   async #read(chunk: number): Promise<Uint32Array> {
     const bytes = new Uint8Array(CHUNK_BYTES)
     const used = Math.min(CHUNK_BYTES, Math.ceil(this.maxPfn / 8) - chunk * CHUNK_BYTES)
-    await this.#source.read(bytes.subarray(0, used), this.#position + chunk * CHUNK_BYTES, this.name)
+    await this.#source.readSparse(bytes.subarray(0, used), this.#position + chunk * CHUNK_BYTES, this.name)
     const words = new Uint32Array(CHUNK_BYTES / 4)
     const view = new DataView(bytes.buffer)
     for (let i = 0; i < words.length; i++) words[i] = view.getUint32(i * 4, true)
