@@ -5,7 +5,7 @@ import { tryRun } from './run-command.mjs'
 import { SetupError } from './setup-error.mjs'
 
 /** What a guest of the lab needs beyond its kernel; a kernel may have any of them built in. */
-const WANTED = ['virtio_pci', 'virtio_balloon', 'virtio_mem', 'qemu_fw_cfg', 'virtio_console']
+const WANTED = ['virtio_pci', 'virtio_balloon', 'virtio_mem', 'qemu_fw_cfg']
 
 /**
  * Decompresses the wanted modules and those they depend on from an unpacked package into `target`.
