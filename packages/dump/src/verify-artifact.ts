@@ -20,11 +20,10 @@ export interface VerifiedArtifact extends VerifySummary {
  * Throws VmcoreError naming the first frame that does not read back.
  */
 export async function verifyArtifact(path: string, options: VerifyOptions = {}): Promise<VerifiedArtifact> {
-  const hashing = hashFile(path, options.signal)
-  const verifying = (async () => {
-    await using vmcore = await openVmcore(path)
-    return await verifyVmcore(vmcore, { decompress: openDecompress(), ...options })
-  })()
-  const [hashed, verified] = await Promise.all([hashing, verifying])
+  await using vmcore = await openVmcore(path)
+  const [hashed, verified] = await Promise.all([
+    hashFile(path, options.signal),
+    verifyVmcore(vmcore, { decompress: openDecompress(), ...options }),
+  ])
   return { ...verified, ...hashed }
 }

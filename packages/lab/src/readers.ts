@@ -11,7 +11,7 @@ export interface ReaderOptions {
   /** `newest` when left out. */
   readonly version?: ReaderVersion
   /** Given to the reader's standard input; nothing when left out. */
-  readonly input?: string
+  readonly input?: string | Uint8Array
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
 }
