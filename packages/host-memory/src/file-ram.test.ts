@@ -1,5 +1,16 @@
 import { spawnSync } from 'node:child_process'
-import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  copyFileSync,
+  ftruncateSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ByteRange, pageSize } from '@ullage/native'
@@ -123,6 +134,20 @@ test('what is not a file with that memory in it is refused, and no descriptor is
     )
   }
   expect(readdirSync('/proc/self/fd').length).toBe(open)
+})
+
+test('a file that is truncated later has no holes there, but an error', () => {
+  const cut = join(folder, 'cut.raw')
+  copyFileSync(path, cut)
+  using source = openFileRam({ path: cut, offsetBytes: 0, sizeBytes: 30 * page })
+  truncateSync(cut, 10 * page)
+  expect(() => [...source.backing({ startBytes: 0, endBytes: 12 * page })]).toThrow(
+    expect.objectContaining({ code: 'GONE', message: expect.stringContaining(`truncated to ${10 * page} bytes`) }),
+  )
+  expect(() => source.figures()).toThrow(expect.objectContaining({ code: 'GONE' }))
+  expect([...source.backing({ startBytes: 0, endBytes: 4 * page })]).toEqual([
+    { startBytes: 0, endBytes: 4 * page, state: 'backed' },
+  ])
 })
 
 test('backing.json gives the ranges of each region, or an error that says where it is wrong', () => {

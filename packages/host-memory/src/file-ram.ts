@@ -2,6 +2,7 @@ import { closeSync, fstatSync } from 'node:fs'
 import { type ByteRange, cachestat, dataRanges, fileSystemType, pageSize } from '@ullage/native'
 import { checkDataRanges, clip } from './data-list.ts'
 import { checkPart, closeOnce, type FilePart, openRegularFile } from './file-part.ts'
+import { HostMemoryError } from './host-memory-error.ts'
 import { hugetlbRam } from './hugetlb-ram.ts'
 import { type BackingBytes, bytesByState, checkInside, maximalRuns, type RamSource } from './ram-source.ts'
 import { readFully } from './read-fully.ts'
@@ -46,7 +47,7 @@ export function sharedFileRam(part: FilePart): RamSource {
     backing(within) {
       checkInside(within, sizeBytes)
       const inFile = { startBytes: within.startBytes + offsetBytes, endBytes: within.endBytes + offsetBytes }
-      return maximalRuns(withHoles(dataRanges(fd, inFile), inFile, offsetBytes))
+      return maximalRuns(withHoles(dataOf(part, inFile), inFile, offsetBytes))
     },
     read(at, into) {
       checkInside({ startBytes: at, endBytes: at + into.length }, sizeBytes)
@@ -61,6 +62,18 @@ export function sharedFileRam(part: FilePart): RamSource {
     [Symbol.dispose]: closeOnce(fd),
   }
   return source
+}
+
+/** The data of `inFile`. What lies beyond the end of a file that was truncated meanwhile is no hole: nobody knows. */
+function* dataOf({ fd, about }: FilePart, inFile: ByteRange): Generator<ByteRange> {
+  yield* dataRanges(fd, inFile)
+  const { size } = fstatSync(fd)
+  if (size < inFile.endBytes) {
+    throw new HostMemoryError(
+      'GONE',
+      `${about} was truncated to ${size} bytes, guest memory goes to ${inFile.endBytes}`,
+    )
+  }
 }
 
 /** A file whose data is where a list says it is, whatever its holes say. */
