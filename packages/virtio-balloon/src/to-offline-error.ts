@@ -37,9 +37,9 @@ const LIVE: Record<HostMemoryErrorCode, OfflineErrorCode> = {
 export function toOfflineError(error: unknown, kind: 'live' | 'files'): unknown {
   if (error instanceof QemuError) return new OfflineError(QEMU[error.code], error.message, { cause: error })
   if (!(error instanceof HostMemoryError)) return error
-  // A frame that cannot be read is named as such whatever the reason, unless all of the guest is gone.
-  const code =
-    error.pfn !== undefined && error.code !== 'GONE' ? 'UNREADABLE' : (kind === 'live' ? LIVE : FILES)[error.code]
+  // A frame that cannot be read is named as such whatever the reason, unless all of a live guest is gone.
+  const isFrame = error.pfn !== undefined && (kind === 'files' || error.code !== 'GONE')
+  const code = isFrame ? 'UNREADABLE' : (kind === 'live' ? LIVE : FILES)[error.code]
   return new OfflineError(code, error.message, { cause: error })
 }
 
