@@ -29,7 +29,7 @@ test.each(FIXTURE_NAMES)('makedumpfile counts the same frames of each class in %
     ['-d', '30', '--dry-run', '--message-level', '31', core, `${core}.dump`],
     { version: 'newest' },
   )
-  expect(status, stderr).toBe(0)
+  expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' })
 
   const guest = await openLinuxGuest(view, { elfNotes: fixture.elfNotes })
   const classes = classesOf(guest, view.extents)

@@ -1,0 +1,132 @@
+import { bootGuest, framesWithFlag, type GuestOptions, KPF, type LabGuest, openStoppedMemory } from '@ullage/lab'
+import { countFrames } from '@ullage/pages'
+import { describe, expect, test } from 'vitest'
+import { type GuestClass, guestClasses, openLinuxGuest } from '../src/index.ts'
+import { classesOf, difference, framesOf } from './classes-of.ts'
+
+/**
+ * A guest reads its own page flags and is stopped a moment later. The programs that read and sent them take frames and
+ * give them back: a free frame may differ for that reason, this many at most (2 MiB). Offline frames never may.
+ */
+const DRIFT_FRAMES = 512
+
+interface Case {
+  readonly what: string
+  readonly options: GuestOptions
+  /** MiB the balloon gives back after it was inflated. */
+  readonly deflateMiB?: number
+  /** Offline frames there must be, at least. */
+  readonly offline: number
+  /** Free frames that the guest's kernel is told to be broken. */
+  readonly poisoned?: number
+}
+
+const cases: readonly Case[] = [
+  {
+    what: 'q35, five-level capable processor',
+    options: { era: 'bullseye', memMiB: 192, balloonMiB: 64 },
+    offline: 16_384,
+  },
+  {
+    what: 'i440fx, four-level processor, no VMCOREINFO device, balloon half deflated',
+    options: { era: 'bookworm', memMiB: 256, balloonMiB: 96, machine: 'pc', cpu: 'qemu64', vmcoreinfo: false },
+    deflateMiB: 48,
+    offline: 12_288,
+  },
+  {
+    what: 'RAM split below and above 4 GiB, free page reporting',
+    options: { era: 'trixie', memMiB: 320, balloonMiB: 64, maxRamBelow4gMiB: 128, freePageReporting: true },
+    offline: 16_384,
+    poisoned: 3,
+  },
+  {
+    what: 'half-plugged virtio-mem block, memfd',
+    options: {
+      era: 'sid',
+      memMiB: 256,
+      balloonMiB: 64,
+      memory: 'memfd',
+      virtioMem: { sizeMiB: 512, requestedMiB: 192 },
+    },
+    // The balloon's frames and the unplugged half of a block.
+    offline: 16_384 + 16_384,
+    poisoned: 3,
+  },
+]
+
+describe.each(cases)('$options.era: $what', ({ options, deflateMiB, offline, poisoned = 0 }) => {
+  test('the classes are the kernel’s own', async () => {
+    await using guest = await bootGuest(options)
+    if (deflateMiB !== undefined) {
+      await guest.balloon((options.memMiB ?? 0) - (options.balloonMiB ?? 0) + deflateMiB)
+    }
+    if (poisoned > 0) await poison(guest, poisoned)
+    const truth = await guest.truth()
+    await guest.stop()
+    using memory = await openStoppedMemory(guest)
+    const linux = await openLinuxGuest(memory.view, { elfNotes: memory.elfNotes })
+    expect(linux).toMatchObject({
+      kernel: truth.uname.trim(),
+      vmcoreinfoFrom: options.vmcoreinfo === false ? 'scan' : 'note',
+      offlineTold: true,
+      warnings: [],
+    })
+    const classes = classesOf(linux, memory.view.extents)
+    expect(classes.size).toBe(countFrames(memory.view.extents))
+    const said = (bit: number): number[] => framesWithFlag(truth.kpageflags, bit).filter((pfn) => classes.has(pfn))
+    printAgreement(`${linux.kernel} (${options.era})`, classes, truth.kpageflags)
+
+    expect(said(KPF.offline).length).toBeGreaterThanOrEqual(offline)
+    expect(difference(said(KPF.offline), framesOf(classes, 'offline'))).toEqual({ missed: [], extra: [] })
+    expect(said(KPF.hwpoison)).toHaveLength(poisoned)
+    expect(difference(said(KPF.hwpoison), framesOf(classes, 'hwpoison'))).toEqual({ missed: [], extra: [] })
+    const nopage = [...said(KPF.nopage), ...[...classes.keys()].filter((pfn) => pfn >= truth.kpageflags.length)]
+    expect(difference(nopage, framesOf(classes, 'noStructPage'))).toEqual({ missed: [], extra: [] })
+    const free = difference(said(KPF.buddy), framesOf(classes, 'free'))
+    expect(free.missed.length + free.extra.length).toBeLessThan(DRIFT_FRAMES)
+    expect(framesOf(classes, 'free').length).toBeGreaterThan(5_000)
+    expect(said(KPF.huge).length).toBeGreaterThanOrEqual(512)
+    expect(difference(said(KPF.huge), framesOf(classes, 'user')).missed).toEqual([])
+    expect(framesOf(classes, 'unknown')).toEqual([])
+
+    for (const range of linux.protectedFrames()) {
+      expect({ range, readable: memory.view.isReadable(range) }).toEqual({ range, readable: true })
+    }
+    // Memory is searched when the notes are withheld, and the same is found.
+    if (linux.vmcoreinfoFrom === 'note') {
+      const searched = await openLinuxGuest(memory.view)
+      expect(searched.vmcoreinfoFrom).toBe('scan')
+      expect(classesOf(searched, memory.view.extents)).toEqual(classes)
+    }
+  })
+})
+
+/** Has the guest's kernel take frames from the middle of free blocks for broken (memory_failure). */
+async function poison(guest: LabGuest, count: number): Promise<void> {
+  const { kpageflags } = await guest.truth()
+  const free = framesWithFlag(kpageflags, KPF.buddy).filter((pfn) => pfn % 1024 === 517)
+  const frames = free.slice(-count)
+  const script = frames.map(
+    (pfn) => `echo 0x${(pfn * 4096).toString(16)} > /sys/devices/system/memory/hard_offline_page`,
+  )
+  await guest.exec(script.join(' && '))
+}
+
+/** One line for each class: how many frames have it, and what the kernel says of them. */
+function printAgreement(title: string, classes: ReadonlyMap<number, GuestClass>, kpageflags: BigUint64Array): void {
+  const bits = { offline: KPF.offline, nopage: KPF.nopage, buddy: KPF.buddy, huge: KPF.huge, anon: KPF.anon }
+  const table = new Map<string, Record<string, number>>(guestClasses.map((name) => [name, { frames: 0 }]))
+  for (const [pfn, name] of classes) {
+    const row = table.get(name) as Record<string, number>
+    row['frames'] = (row['frames'] ?? 0) + 1
+    const flags = kpageflags[pfn] ?? 1n << BigInt(KPF.nopage)
+    for (const [key, bit] of Object.entries(bits)) {
+      if ((flags >> BigInt(bit)) & 1n) row[`said ${key}`] = (row[`said ${key}`] ?? 0) + 1
+    }
+  }
+  const lines = [...table].map(([name, { frames = 0, ...rest }]) => {
+    const words = Object.entries(rest).map(([key, count]) => `${key} ${count}`)
+    return `  ${name.padEnd(13)}${String(frames).padStart(8)}  ${words.join(', ')}`
+  })
+  process.stdout.write(`${title}\n${lines.join('\n')}\n`)
+}
