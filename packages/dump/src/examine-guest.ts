@@ -45,6 +45,7 @@ export async function examineGuest(guest: OpenGuest, options: ExamineOptions): P
       },
       hostStates: (window, into) => host.fill(window, into),
       protectedFrames: word.linux?.protectedFrames() ?? [],
+      countIdle: (range) => word.linux?.countIdle(range) ?? 0,
       canRead: (pfn) => canRead(guest, pfn, probe),
     },
     policy,

@@ -17,6 +17,8 @@ export interface Witnesses {
   hostStates(window: PfnRange, into: Uint8Array): void
   /** Frames that no level may leave out. */
   readonly protectedFrames: readonly PfnRange[]
+  /** Number of frames of `range` that are in use by class but held by nobody: they wait on a list of the kernel's. */
+  countIdle(range: PfnRange): number
   /** True when the host can read this frame. Asked for frames the guest calls poisoned when the guest is not trusted. */
   canRead(pfn: number): boolean
 }
@@ -47,6 +49,8 @@ export interface DumpPlan {
   readonly notes: Float64Array
   /** Protected frames that are in use and that the host does not back. */
   readonly protectedUnbacked: number
+  /** Frames in use by class that the host does not back and that nobody holds. */
+  readonly idleUnbacked: number
 }
 
 /**
@@ -66,6 +70,7 @@ export function planDump(witnesses: Witnesses, policy: Policy, onRun?: (run: Pla
     fates: new Float64Array(3),
     notes: new Float64Array(4),
     protectedUnbacked: 0,
+    idleUnbacked: 0,
   }
   const emitter = new RunEmitter(onRun)
   const classes = new Uint8Array(WINDOW_FRAMES)
@@ -98,7 +103,12 @@ export function planDump(witnesses: Witnesses, policy: Policy, onRun?: (run: Pla
       const index = verdictIndex(guestClass, hostState, guard === 1)
       let fate = verdicts.fate[index] as number
       if (probed && fate === FATE.write && !witnesses.canRead(run.start)) fate = FATE.leaveOut
-      account(plan, run, guestClass, hostState, fate, verdicts.note[index] as number, guard === 1)
+      const idle = guestClass === GUEST_CLASS.inUse && hostState === HOST_STATE.unbacked ? witnesses.countIdle(run) : 0
+      account(plan, run, guestClass, hostState, fate, verdicts.note[index] as number)
+      plan.idleUnbacked += idle
+      if (guard === 1 && hostState === HOST_STATE.unbacked && reliedUpon(guestClass)) {
+        plan.protectedUnbacked += run.count - idle
+      }
       emitter.add(run, guestClass, hostState, fate)
       at = end
     }
@@ -116,13 +126,11 @@ function account(
   hostState: number,
   fate: number,
   note: number,
-  isProtected: boolean,
 ): void {
   plan.total += run.count
   plan.counts[guestClass * STATES + hostState] = (plan.counts[guestClass * STATES + hostState] as number) + run.count
   plan.fates[fate] = (plan.fates[fate] as number) + run.count
   plan.notes[note] = (plan.notes[note] as number) + run.count
-  if (isProtected && hostState === HOST_STATE.unbacked && reliedUpon(guestClass)) plan.protectedUnbacked += run.count
   if (guestClass !== GUEST_CLASS.noStructPage || hostState !== HOST_STATE.unbacked) {
     plan.present.add(run)
     plan.maxPfn = Math.max(plan.maxPfn, endOf(run))

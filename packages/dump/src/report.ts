@@ -27,6 +27,8 @@ export interface Disagreements {
   readonly untouched: number
   /** Frames in use that the host does not back. */
   readonly inUseUnbacked: number
+  /** Those of them that nobody holds: free memory on a list of the kernel's, never touched. */
+  readonly idleUnbacked: number
   /** Frames left out because they are in use, unbacked, and the kernel cannot say offline. */
   readonly offlineUntold: number
   /** Kept frames that are left out because they have no memory and would read as nothing. */
@@ -105,11 +107,12 @@ export function findDisagreements(plan: DumpPlan, frameBytes: number): Disagreem
   const inUse = hostStates.reduce((sum, _, state) => sum + at(GUEST_CLASS.inUse, state), 0)
   const inUseUnbacked = at(GUEST_CLASS.inUse, HOST_STATE.unbacked)
   const offlineUntold = plan.notes[NOTE.offlineUntold] ?? 0
-  const suspicious = inUseUnbacked - offlineUntold
+  const suspicious = inUseUnbacked - plan.idleUnbacked - offlineUntold
   return {
     reclaimableBytes: reclaimable * frameBytes,
     untouched: plan.notes[NOTE.untouched] ?? 0,
     inUseUnbacked,
+    idleUnbacked: plan.idleUnbacked,
     offlineUntold,
     missing: plan.notes[NOTE.missing] ?? 0,
     protectedUnbacked: plan.protectedUnbacked,
@@ -128,7 +131,7 @@ export function disagreementWarnings(found: Disagreements): Warning[] {
   } else if (found.alarm) {
     warnings.push({
       code: 'IN_USE_UNBACKED',
-      text: `the host backs no memory behind ${found.inUseUnbacked} frames that the guest has in use: memory it relies on may be gone`,
+      text: `the host backs no memory behind ${found.inUseUnbacked - found.idleUnbacked} frames that the guest has in use: memory it relies on may be gone`,
     })
   }
   if (found.missing > 0) {

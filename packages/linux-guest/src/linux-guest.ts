@@ -1,4 +1,5 @@
 import type { PfnRange } from '@ullage/pages'
+import { countIdle } from './count-idle.ts'
 import { findKernel, type Warning } from './find-kernel.ts'
 import { GuestFrames } from './guest-frames.ts'
 import type { GuestView } from './guest-view.ts'
@@ -28,6 +29,8 @@ export interface LinuxGuest {
    * `read` throws.
    */
   classify(window: PfnRange, into: Uint8Array): void
+  /** Number of frames of `range` that wait on a list of the kernel's and nobody holds: in use by class, not in fact. */
+  countIdle(range: PfnRange): number
   /**
    * Frames no level may leave out: kernel image without its freed parts, page tables of the kernel's half, mem_section,
    * frames that hold struct pages, the VMCOREINFO page where its place is known. Ascending, disjoint, in guest RAM.
@@ -71,6 +74,10 @@ export async function openLinuxGuest(view: GuestView, options: OpenLinuxGuestOpt
       }
       memory.forget()
       reader.classify(window, into)
+    },
+    countIdle: (range) => {
+      memory.forget()
+      return countIdle(memory, sections, page, range)
     },
     protectedFrames: () => {
       memory.forget()
