@@ -1,0 +1,287 @@
+import { encodeElfNote } from '@ullage/layout'
+import { endOf } from '@ullage/pages'
+import { describe, expect, test } from 'vitest'
+import { ERA_LINES, type EraLines, SyntheticGuest, SyntheticKernel, syntheticGuest } from '../test/synthetic-guest.ts'
+import { type GuestClass, guestClasses } from './guest-class.ts'
+import { type LinuxGuest, openLinuxGuest } from './linux-guest.ts'
+
+const SECTION = 32_768
+const MIB = 1 << 20
+const eras: readonly EraLines[] = ['5.10', '6.6', '6.12', '7.2']
+
+/** Classes of frames in the first section and after, one word each. */
+function classesAt(guest: LinuxGuest, pfns: readonly number[]): GuestClass[] {
+  const codes = new Uint8Array(2 * SECTION)
+  guest.classify({ start: 0, count: 2 * SECTION }, codes)
+  return pfns.map((pfn) => guestClasses[codes[pfn] as number] as GuestClass)
+}
+
+const number = (era: EraLines, name: string): number => {
+  const value = new Map(Object.entries(ERA_LINES[era])).get(`NUMBER(${name})`)
+  if (value === undefined) throw new Error(`${era} has no ${name}`)
+  return Number(value)
+}
+
+describe('finds and reads a kernel', () => {
+  const shapes = eras.flatMap((era) =>
+    [false, true].flatMap((fiveLevel) =>
+      (['extreme', 'flat', 'pointer'] as const).map((memSection) => ({ era, fiveLevel, memSection })),
+    ),
+  )
+  test.each(shapes)('$era, five-level $fiveLevel, mem_section $memSection', async (shape) => {
+    const { guest, kernel } = syntheticGuest({
+      ...shape,
+      // Both signs of phys_base.
+      virtualOffset: shape.fiveLevel ? 900 * MIB : 0,
+      physicalOffset: shape.fiveLevel ? 0 : 8 * MIB,
+      smallPages: shape.memSection === 'pointer',
+    })
+    const offline = number(shape.era, 'PAGE_OFFLINE_MAPCOUNT_VALUE')
+    for (const pfn of [0, 5000, SECTION - 1, SECTION, 2 * SECTION - 1]) kernel.setPage(pfn, { mapcount: offline })
+    const byNote = await openLinuxGuest(guest, { elfNotes: kernel.note })
+    const byScan = await openLinuxGuest(guest)
+    for (const linux of [byNote, byScan]) {
+      expect(linux).toMatchObject({ kernel: '6.12.0-synthetic', offlineTold: true, warnings: [], pageBytes: 4096 })
+      expect(linux.uts).toMatchObject({ nodename: 'host', machine: 'x86_64' })
+      expect(linux.physBase < 0n).toBe(shape.fiveLevel)
+      const pfns = [0, 1, 5000, SECTION - 1, SECTION, SECTION + 1, 2 * SECTION - 1]
+      expect(classesAt(linux, pfns)).toEqual(['offline', 'inUse', 'offline', 'offline', 'offline', 'inUse', 'offline'])
+    }
+    expect([byNote.vmcoreinfoFrom, byScan.vmcoreinfoFrom]).toEqual(['note', 'scan'])
+  })
+
+  test('a kernel that exports no offline value tells nothing of it', async () => {
+    const { guest, kernel } = syntheticGuest()
+    kernel.lines.delete('NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)')
+    kernel.setPage(77, { mapcount: -251_658_240 })
+    const linux = await openLinuxGuest(guest, { elfNotes: kernel.note })
+    expect(linux.offlineTold).toBe(false)
+    expect(classesAt(linux, [77])).toEqual(['inUse'])
+  })
+
+  test('a given text is tried before the notes', async () => {
+    const { guest, kernel } = syntheticGuest()
+    const wrong = encodeElfNote('VMCOREINFO', 0, new TextEncoder().encode('OSRELEASE=wrong\n'))
+    const linux = await openLinuxGuest(guest, { vmcoreinfo: kernel.vmcoreinfo, elfNotes: wrong })
+    expect(linux).toMatchObject({ vmcoreinfoFrom: 'note', warnings: [] })
+  })
+})
+
+describe('sections', () => {
+  test('absent, without a map or not online have no struct pages', async () => {
+    const { guest, kernel } = syntheticGuest({ extents: [{ start: 0, count: 4 * SECTION }] })
+    for (const [section, flags] of [
+      [1, 0n],
+      [2, 0x9n],
+      [3, 0xbn],
+    ] as const) {
+      guest.writeU64(kernel.sectionAt(section), flags === 0n ? 0n : kernel.mapBase | flags)
+    }
+    const linux = await openLinuxGuest(guest, { elfNotes: kernel.note })
+    const codes = new Uint8Array(4 * SECTION)
+    linux.classify({ start: 0, count: codes.length }, codes)
+    const names = [0, 1, 2, 3].map((section) => guestClasses[codes[section * SECTION + 9] as number])
+    expect(names).toEqual(['inUse', 'noStructPage', 'noStructPage', 'noStructPage'])
+  })
+
+  test('of a kernel without the online bit are online when they have a map', async () => {
+    const { guest, kernel } = syntheticGuest()
+    for (const section of [0, 1]) guest.writeU64(kernel.sectionAt(section), kernel.mapBase | 3n)
+    const linux = await openLinuxGuest(guest, { elfNotes: kernel.note })
+    expect(classesAt(linux, [1, SECTION])).toEqual(['inUse', 'inUse'])
+  })
+
+  test('frames far beyond any section have no struct page', async () => {
+    const { guest, kernel } = syntheticGuest()
+    const linux = await openLinuxGuest(guest, { elfNotes: kernel.note })
+    const codes = new Uint8Array(2)
+    linux.classify({ start: 2 ** 40, count: 2 }, codes)
+    expect([...codes].map((code) => guestClasses[code])).toEqual(['noStructPage', 'noStructPage'])
+  })
+})
+
+describe('what the host does not back', () => {
+  test('struct pages there leave their frames unknown and no others', async () => {
+    const { guest, kernel } = syntheticGuest({ fiveLevel: true })
+    // Struct pages of frames 640 to 703.
+    guest.unbacked.add(kernel.structPagesPfn(0) + 10)
+    const linux = await openLinuxGuest(guest, { elfNotes: kernel.note })
+    expect(classesAt(linux, [639, 640, 703, 704])).toEqual(['inUse', 'unknown', 'unknown', 'inUse'])
+  })
+
+  test('a free block is unknown where its struct pages are, and free around', async () => {
+    const { guest, kernel } = syntheticGuest()
+    const buddy = number('6.12', 'PAGE_BUDDY_MAPCOUNT_VALUE')
+    for (let pfn = 512; pfn < 1024; pfn++) kernel.setPage(pfn, { refcount: 0 })
+    kernel.setPage(512, { refcount: 0, mapcount: buddy, private: 9n })
+    guest.unbacked.add(kernel.structPagesPfn(0) + 10)
+    const linux = await openLinuxGuest(guest, { elfNotes: kernel.note })
+    expect(classesAt(linux, [511, 512, 639, 640, 703, 704, 1023, 1024])).toEqual([
+      'inUse',
+      'free',
+      'free',
+      'unknown',
+      'unknown',
+      'free',
+      'free',
+      'inUse',
+    ])
+  })
+
+  test('a mem_section page there leaves its sections unknown', async () => {
+    const { guest, kernel } = syntheticGuest({ extents: [{ start: 0, count: 300 * SECTION }] })
+    const linux = await openLinuxGuest(guest, { elfNotes: kernel.note })
+    // The second page of roots' structures, for section 256 and after.
+    const pointer = kernel.memSectionPfn * 4096 + 8
+    guest.writeU64(pointer, guest.readU64(kernel.memSectionPfn * 4096) + 4096n)
+    guest.unbacked.add(kernel.memSectionPfn + 402)
+    const codes = new Uint8Array(2)
+    linux.classify({ start: 256 * SECTION - 1, count: 2 }, codes)
+    expect([...codes].map((code) => guestClasses[code])).toEqual(['inUse', 'unknown'])
+  })
+
+  test('kernel text there is no reason to refuse, page tables there are', async () => {
+    const { guest, kernel } = syntheticGuest()
+    guest.unbacked.add(kernel.textPfn)
+    await expect(openLinuxGuest(guest, { elfNotes: kernel.note })).resolves.toMatchObject({ vmcoreinfoFrom: 'note' })
+    guest.unbacked.add(kernel.rootPfn)
+    await expect(openLinuxGuest(guest, { elfNotes: kernel.note })).rejects.toMatchObject({
+      code: 'NO_VALID_VMCOREINFO',
+      message: expect.stringContaining('unreadable'),
+    })
+  })
+})
+
+describe('several candidates', () => {
+  test('text that memory does not bear out is refused, each with its reason', async () => {
+    const { guest, kernel } = syntheticGuest()
+    const spoil = (key: string, value: string): string =>
+      kernel.vmcoreinfo.replace(new RegExp(`^${key.replace(/[()]/g, '\\$&')}=.*$`, 'm'), `${key}=${value}`)
+    const wrong: readonly [string, string, string][] = [
+      ['OSRELEASE', '9.9.9', 'init_uts_ns names release "6.12.0-synthetic", OSRELEASE is "9.9.9"'],
+      ['PAGESIZE', '65536', 'its pages have 65536 bytes'],
+      ['NUMBER(phys_base)', '2097152', '_stext'],
+      ['NUMBER(phys_base)', '-99999999999', 'is not in the kernel image'],
+      ['NUMBER(pgtable_l5_enabled)', '1', '_stext'],
+      ['SYMBOL(mem_section)', 'ffffffff81000000', 'mem_section at 0xffffffff81000000 has no online section'],
+      ['LENGTH(mem_section)', '7', 'LENGTH(mem_section) is 7'],
+      ['NUMBER(SECTION_SIZE_BITS)', '13', 'no kernel'],
+      ['SIZE(page)', '4096', 'SIZE(page) is 4096'],
+      ['OFFSET(page._mapcount)', '61', 'OFFSET(page._mapcount) is 61'],
+      ['NUMBER(PG_lru)', '64', 'NUMBER(PG_lru) is 64'],
+      ['LENGTH(zone.free_area)', '4000000000', 'LENGTH(zone.free_area) is 4000000000'],
+    ]
+    // A page that only looks like VMCOREINFO is not in the way of the real one.
+    for (const [index, [key, value]] of wrong.entries()) {
+      guest.frame(index + 1).set(new TextEncoder().encode(spoil(key, value)))
+    }
+    await expect(openLinuxGuest(guest)).resolves.toMatchObject({ vmcoreinfoFrom: 'scan' })
+
+    guest.frame(kernel.vmcoreinfoPfn).fill(0)
+    for (const [key, value, reason] of wrong) {
+      for (let index = 0; index < wrong.length; index++) guest.frame(index + 1).fill(0)
+      guest.frame(1).set(new TextEncoder().encode(spoil(key, value)))
+      await expect(openLinuxGuest(guest)).rejects.toMatchObject({
+        code: 'NO_VALID_VMCOREINFO',
+        message: expect.stringContaining(reason),
+      })
+    }
+  })
+
+  test('the kernel that a vCPU runs comes before one that ran before and knew more memory', async () => {
+    const guest = new SyntheticGuest([{ start: 0, count: 4 * SECTION }])
+    const before = new SyntheticKernel(guest, { release: '6.12.0-before' })
+    const running = new SyntheticKernel(guest, { release: '6.12.0-running', at: 2 * SECTION })
+    guest.writeU64(running.sectionAt(3), 0n)
+    const found = await openLinuxGuest(guest)
+    expect(found.kernel).toBe('6.12.0-before')
+    const confirmed = await openLinuxGuest(guest, { elfNotes: qemuNote(running.rootPfn) })
+    expect(confirmed).toMatchObject({ kernel: '6.12.0-running', warnings: [] })
+    // In user mode with page table isolation: the second of two tables, which has no kernel text.
+    const user = await openLinuxGuest(guest, { elfNotes: qemuNote(running.rootPfn + 1) })
+    expect(user.kernel).toBe('6.12.0-running')
+    const odd = await openLinuxGuest(guest, { elfNotes: concat(before.note, qemuNote(running.rootPfn)) })
+    expect(odd.warnings).toMatchObject([{ code: 'KERNEL_NOT_RUNNING' }])
+  })
+
+  test('without any there is an error that says so', async () => {
+    await expect(openLinuxGuest(new SyntheticGuest())).rejects.toMatchObject({ code: 'NO_VMCOREINFO' })
+  })
+
+  test('a memory full of them ends the search with a warning', async () => {
+    const { guest, kernel } = syntheticGuest()
+    for (let pfn = 1; pfn < 400; pfn++) guest.frame(pfn).set(new TextEncoder().encode(`OSRELEASE=${pfn}\n`))
+    await expect(openLinuxGuest(guest)).rejects.toMatchObject({ message: expect.stringContaining('found 256 that') })
+    await expect(openLinuxGuest(guest, { elfNotes: kernel.note })).resolves.toMatchObject({ vmcoreinfoFrom: 'note' })
+  })
+
+  test('broken notes do not hide the page in memory', async () => {
+    const { guest, kernel } = syntheticGuest()
+    const linux = await openLinuxGuest(guest, { elfNotes: kernel.note.subarray(0, 400) })
+    expect(linux.vmcoreinfoFrom).toBe('scan')
+    expect(linux.warnings[0]).toMatchObject({ code: 'VMCOREINFO_REFUSED' })
+  })
+
+  test('an aborted search throws the reason', async () => {
+    const { guest } = syntheticGuest()
+    await expect(openLinuxGuest(guest, { signal: AbortSignal.abort(new Error('stop')) })).rejects.toThrow('stop')
+  })
+
+  test('another architecture is said to be unsupported', async () => {
+    const { guest, kernel } = syntheticGuest()
+    const view = { ...bound(guest), machine: 'aarch64' as const }
+    await expect(openLinuxGuest(view, { elfNotes: kernel.note })).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+  })
+})
+
+test('protected frames hold image, tables, mem_section, struct pages and VMCOREINFO, but nothing freed', async () => {
+  const { guest, kernel } = syntheticGuest({ fiveLevel: true })
+  const buddy = number('6.12', 'PAGE_BUDDY_MAPCOUNT_VALUE')
+  const freed = kernel.textPfn + 64
+  for (let pfn = freed; pfn < freed + 64; pfn++) kernel.setPage(pfn, { refcount: 0 })
+  kernel.setPage(freed, { refcount: 0, mapcount: buddy, private: 6n })
+  const linux = await openLinuxGuest(guest)
+  const ranges = linux.protectedFrames()
+  const isProtected = (pfn: number): boolean => ranges.some((range) => pfn >= range.start && pfn < endOf(range))
+  const wanted = [
+    kernel.textPfn,
+    kernel.textPfn + 511,
+    kernel.rootPfn,
+    kernel.memSectionPfn,
+    kernel.memSectionPfn + 401,
+    kernel.structPagesPfn(0),
+    kernel.structPagesPfn(1) + 511,
+    kernel.vmcoreinfoPfn,
+    12_288,
+  ]
+  expect(wanted.filter((pfn) => !isProtected(pfn))).toEqual([])
+  const others = [0, freed, freed + 63, kernel.textPfn + 512, kernel.structPagesPfn(1) + 512]
+  expect(others.filter((pfn) => isProtected(pfn))).toEqual([])
+  expect(ranges).toEqual([...ranges].sort((a, b) => a.start - b.start))
+})
+
+function bound(
+  guest: SyntheticGuest,
+): Pick<SyntheticGuest, 'frameBytes' | 'extents' | 'read' | 'isReadable' | 'toPfn'> {
+  return {
+    frameBytes: guest.frameBytes,
+    extents: guest.extents,
+    read: (range, into) => guest.read(range, into),
+    isReadable: (range) => guest.isReadable(range),
+    toPfn: (gfn) => guest.toPfn(gfn),
+  }
+}
+
+/** The note QEMU writes of a vCPU whose CR3 is the address of `pfn`. */
+function qemuNote(pfn: number): Uint8Array {
+  const desc = new Uint8Array(440)
+  const view = new DataView(desc.buffer)
+  view.setUint32(0, 1, true)
+  view.setUint32(4, 440, true)
+  view.setBigUint64(416, BigInt(pfn * 4096), true)
+  return encodeElfNote('QEMU', 0, desc)
+}
+
+function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  return Uint8Array.from(parts.flatMap((part) => [...part]))
+}
