@@ -1,0 +1,71 @@
+import { copyFileSync, mkdtempSync, openSync, closeSync, readSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { bootGuest, crashPrints, type LabGuest, makedumpfile, requireVmlinux } from '@ullage/lab'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { runUllage } from './run-ullage.ts'
+
+/** Eras whose kernel with debug symbols the set-up brings, oldest first. */
+const ERAS = ['bookworm', 'trixie'] as const
+
+const COMMANDS = ['sys', 'ps', 'kmem -i', 'bt -a', 'log', 'mod'] as const
+
+const folder = mkdtempSync(join(tmpdir(), 'ullage-crash-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+describe.each(ERAS)('crash on a guest of era %s', (era) => {
+  const path = (name: string) => join(folder, `${era}-${name}`)
+  let guest: LabGuest
+  beforeAll(async () => {
+    guest = await bootGuest({ era, memMiB: 256, balloonMiB: 96 })
+    await guest.stop()
+    const source = { kind: 'qmp', socket: guest.qmpSocket }
+    writeFileSync(path('guest.json'), JSON.stringify({ backend: 'virtio-balloon', source }))
+    for (const compression of ['zstd', 'lzo', 'zlib']) {
+      const args = ['dump', path('guest.json'), '-o', path(`${compression}.vmcore`), '--compress', compression]
+      const { status, stderr } = await runUllage(args, { stateDir: join(folder, 'state') })
+      expect(stderr).toBe('')
+      expect(status).toBe(0)
+    }
+    // QEMU's and makedumpfile's of the same memory, last: QEMU's dump fills the holes.
+    await guest.qmp('dump-guest-memory', { paging: false, protocol: `file:${path('qemu.elf')}` })
+    moveProgramHeaders(path('qemu.elf'), path('moved.elf'))
+    const made = await makedumpfile(['-l', '-d', '31', path('moved.elf'), path('theirs.vmcore')])
+    expect(`${made.status} ${made.stderr}`).toMatch(/^0 /)
+  })
+  afterAll(() => guest?.[Symbol.asyncDispose]())
+
+  test('prints for our dump, in each codec, what it prints for makedumpfile’s', async () => {
+    const vmlinux = requireVmlinux(era)
+    const theirs = await crashPrints(vmlinux, path('theirs.vmcore'), COMMANDS)
+    expect(theirs).toContain(guest.era.release)
+    expect(theirs.match(/^\s+\d+\s+\d+\s+\d+\s+[0-9a-f]{16}\s/gm)?.length ?? 0).toBeGreaterThan(40)
+    for (const compression of ['zstd', 'lzo', 'zlib']) {
+      const ours = await crashPrints(vmlinux, path(`${compression}.vmcore`), COMMANDS)
+      expect(plain(ours)).toBe(plain(theirs))
+    }
+  })
+})
+
+/** Without what names the file and the moment of dumping, which differ by nature. */
+function plain(printed: string): string {
+  return printed
+    .replace(/^\s*DUMPFILE:.*$/gm, 'DUMPFILE')
+    .replace(/^\s*DATE:.*$/gm, 'DATE')
+    .trimEnd()
+}
+
+/** A copy with the program headers at 64, where makedumpfile reads them whatever e_phoff says. */
+function moveProgramHeaders(from: string, to: string): void {
+  copyFileSync(from, to)
+  const file = openSync(to, 'r+')
+  const header = Buffer.alloc(64)
+  readSync(file, header, 0, 64, 0)
+  const headers = Buffer.alloc(header.readUInt16LE(54) * header.readUInt16LE(56))
+  readSync(file, headers, 0, headers.length, Number(header.readBigUInt64LE(32)))
+  header.writeBigUInt64LE(64n, 32)
+  header.writeBigUInt64LE(0n, 40)
+  header.fill(0, 58, 64)
+  writeSync(file, Buffer.concat([header, headers]), 0, 64 + headers.length, 0)
+  closeSync(file)
+}

@@ -1,0 +1,108 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+
+const ULLAGE = fileURLToPath(new URL('../bin/ullage.js', import.meta.url))
+
+let folder: string
+const running: ChildProcess[] = []
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ullage-serve-'))
+})
+afterEach(async () => {
+  for (const child of running.splice(0)) child.kill('SIGKILL')
+  await until('all processes are gone', () => processesOf(folder).length === 0)
+  rmSync(folder, { recursive: true })
+})
+
+function start(...args: string[]) {
+  const data = ['--data', join(folder, 'data'), '--guests', join(folder, 'guests'), '--listen', '127.0.0.1:0']
+  const child = spawn(process.execPath, [ULLAGE, 'serve', ...data, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env.PATH, ULLAGE_STATE_DIR: join(folder, 'state') },
+  })
+  running.push(child)
+  let said = ''
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (said += text))
+  return { child, said: () => said }
+}
+
+async function startReady() {
+  const served = start()
+  await until(
+    () => `it is ready: ${served.said()}`,
+    () => /answers at \S+/.test(served.said()),
+  )
+  return { ...served, url: /answers at (\S+)/.exec(served.said())?.[1] ?? '' }
+}
+
+/** Process ids of all that work with the folder, by their command line, environment or open log. */
+function processesOf(path: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) => `${read(`/proc/${pid}/cmdline`)}${read(`/proc/${pid}/environ`)}`.includes(path))
+    .map(Number)
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Error) return ''
+    throw error
+  }
+}
+
+async function until(what: string | (() => string), condition: () => boolean | Promise<boolean>, timeoutMs = 30_000) {
+  const deadline = performance.now() + timeoutMs
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`waited until ${typeof what === 'string' ? what : what()}`)
+    await delay(20)
+  }
+}
+
+test('serves, shows the guests, and ends with SIGTERM leaving no process', async () => {
+  const { child, url, said } = await startReady()
+  expect(said()).toContain(`curl -s ${url}/v1/guests`)
+  expect((await fetch(`${url}/readyz`)).status).toBe(200)
+  writeFileSync(join(folder, 'guests', 'broken.json'), '{}')
+  await until('the guest is shown', async () => (await fetch(`${url}/v1/guests/broken`)).status === 200)
+  expect(processesOf(folder).length).toBeGreaterThanOrEqual(4)
+  child.kill('SIGTERM')
+  const [status] = await once(child, 'exit')
+  expect(status).toBe(0)
+  expect(processesOf(folder)).toEqual([])
+})
+
+test('kill -9 leaves no process; what was accepted is there when it serves again', async () => {
+  const first = await startReady()
+  first.child.kill('SIGKILL')
+  const second = await startReady()
+  expect((await fetch(`${second.url}/readyz`)).status).toBe(200)
+  second.child.kill('SIGKILL')
+  await until('all processes are gone', () => processesOf(folder).length === 0, 5_000)
+})
+
+test('an address that cannot be listened at is said in a sentence, and everything ends', async () => {
+  const { child, said } = start('--listen', 'nowhere')
+  const [status] = await once(child, 'exit')
+  expect(status).not.toBe(0)
+  expect(said()).toContain('ULLAGE_API_LISTEN')
+  expect(said()).not.toMatch(/^\s+at /m)
+  expect(processesOf(folder)).toEqual([])
+})
+
+test('a data folder that is a file is refused', async () => {
+  mkdirSync(join(folder, 'guests'))
+  writeFileSync(join(folder, 'data'), '')
+  const { child, said } = start()
+  const [status] = await once(child, 'exit')
+  expect(status).toBe(2)
+  expect(said()).toContain('cannot be made')
+})
