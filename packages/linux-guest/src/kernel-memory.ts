@@ -65,7 +65,7 @@ export class KernelMemory {
     const { frameShift, view } = this.frames
     for (let done = 0; done < count; ) {
       const outcome = this.walker.walk(virtual + (BigInt(done) << BigInt(frameShift)))
-      const span = outcome === 'unreadable' ? 1 : Math.min(count - done, this.walker.frames)
+      const span = Math.min(count - done, this.walker.frames)
       const gfn = this.walker.gfn
       for (let i = 0; i < span; ) {
         const pfn = outcome === 'mapped' ? view.toPfn(gfn + i) : undefined

@@ -100,6 +100,32 @@ describe('sections', () => {
   })
 })
 
+describe('a huge page larger than a section', () => {
+  test.each([
+    ['a pointer to its head', '6.12', (address: bigint): bigint => address | 1n],
+    // A mask of as many address bits as the struct pages of 2^16 frames take.
+    ['a mask', '7.2', (): bigint => (~0n << 22n) | 1n],
+    ['a pointer to nowhere', '6.12', (): bigint => 0xdead_0000_0000_0001n],
+    ['a pointer to a page that is no head', '6.12', (address: bigint): bigint => (address + 64n) | 1n],
+  ] as const)('its tails hold %s', async (what, era, info) => {
+    const { guest, kernel } = syntheticGuest({ era })
+    const hugetlb = number(era, 'PAGE_HUGETLB_MAPCOUNT_VALUE')
+    const head = 0
+    kernel.setPage(head, { flags: BigInt(number(era, 'PG_head_mask')), mapcount: hugetlb })
+    for (let pfn = 1; pfn < SECTION + 100; pfn++) {
+      kernel.setPage(pfn, { compoundHead: info(kernel.pageAddress(head)) })
+    }
+    const linux = await openLinuxGuest(guest, { elfNotes: kernel.note })
+    const found = /nowhere|no head/.test(what) ? 'inUse' : 'user'
+    const pfns = [0, 1, SECTION - 1, SECTION, SECTION + 99, SECTION + 100]
+    expect(classesAt(linux, pfns)).toEqual(['user', 'user', 'user', found, found, 'inUse'])
+    // A window that starts among its tails.
+    const codes = new Uint8Array(2)
+    linux.classify({ start: SECTION + 98, count: 2 }, codes)
+    expect([...codes].map((code) => guestClasses[code])).toEqual([found, found])
+  })
+})
+
 describe('what the host does not back', () => {
   test('struct pages there leave their frames unknown and no others', async () => {
     const { guest, kernel } = syntheticGuest({ fiveLevel: true })

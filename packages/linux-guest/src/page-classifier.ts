@@ -102,8 +102,9 @@ export class PageClassifier {
         into[at + i] = this.#blockClass
         this.#tailClass = GUEST_CLASS.inUse
       } else {
-        into[at + i] = this.#classOfOne(words, w, hasNext)
-        this.#tailClass = this.#tailsOf(words, w, hasNext)
+        const own = this.#classOfOne(words, w, hasNext)
+        into[at + i] = own
+        this.#tailClass = own
       }
     }
     this.#at = pfn

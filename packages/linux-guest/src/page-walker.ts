@@ -4,7 +4,7 @@ import { ABSENT, type Paging } from './paging.ts'
 /**
  * - `mapped`: `gfn` and `frames` tell where.
  * - `absent`: no entry; `frames` tells for how long.
- * - `unreadable`: a table lies outside guest RAM or in a frame that the host does not back.
+ * - `unreadable`: a table lies outside guest RAM or in a frame that the host does not back; `frames` tells for how long.
  */
 export type WalkOutcome = 'mapped' | 'absent' | 'unreadable'
 
@@ -31,7 +31,7 @@ export class PageWalker {
   readonly rootPfn: number
   /** After `mapped`: the frame, as page tables number it, that holds the address. */
   gfn = 0
-  /** After `mapped`: frames from the one of the address to the end of its mapping. After `absent`: to its next entry. */
+  /** After `mapped`: frames from the one of the address to the end of its mapping. Otherwise: to the next entry. */
   frames = 0
   readonly #guest: GuestFrames
   readonly #levels: readonly Level[]
@@ -62,10 +62,12 @@ export class PageWalker {
       return 'absent'
     }
     let pfn = this.rootPfn
+    // What a table that cannot be read would have told of: all that its parent's entry spans.
+    let span = Number.MAX_SAFE_INTEGER
     const page = virtual >> BigInt(this.#guest.frameShift)
     for (let depth = 0; depth < this.#levels.length; depth++) {
       const level = this.#levels[depth] as Level
-      if (!this.#load(level.table, pfn)) return 'unreadable'
+      if (!this.#load(level.table, pfn)) return this.#unreadable(page, span)
       const at = Number((virtual >> level.shift) & level.mask) * 8
       const code = this.paging.decode(
         level.table.view.getUint32(at, true),
@@ -81,10 +83,15 @@ export class PageWalker {
         return 'mapped'
       }
       const next = this.#guest.view.toPfn(code / 2)
-      if (next === undefined) return 'unreadable'
+      span = level.frames
+      if (next === undefined) return this.#unreadable(page, span)
       pfn = next
     }
-    // The last level has no table below it: `decode` cannot say otherwise.
+    throw new RangeError(`${this.paging.name} page tables have no level below the last`)
+  }
+
+  #unreadable(page: bigint, span: number): WalkOutcome {
+    this.frames = span === Number.MAX_SAFE_INTEGER ? span : span - Number(page & BigInt(span - 1))
     return 'unreadable'
   }
 

@@ -215,8 +215,8 @@ export class SyntheticKernel {
     }
     const lastFrame = Math.max(...guest.extents.map(({ start, count }) => start + count - 1))
     for (let number = 0; number <= Math.floor(lastFrame / SECTION_FRAMES); number++) {
-      // Present, with a map, online, early.
-      guest.writeU64(this.sectionAt(number, memSection), this.mapBase | 0xfn)
+      // Present, with a map, online, early, and a flag that newer kernels have.
+      guest.writeU64(this.sectionAt(number, memSection), this.mapBase | 0x2fn)
       this.#mapStructPages(number, options.smallPages ?? false)
     }
 
