@@ -1,17 +1,20 @@
 import type { HostProcess } from './host-process.ts'
 import { describeArea } from './open-mapped.ts'
+import type { PageRun } from './pagemap.ts'
 import { checkStillMapped, type Vma } from './process-map.ts'
 import { bytesByState, checkInside, maximalRuns, type BackingBytes, type RamSource } from './ram-source.ts'
 import { readFully } from './read-fully.ts'
 
 /**
  * The RAM source for private anonymous memory: what pagemap calls present or swapped has content and is read through
- * /proc/PID/mem; what it shows nothing for is `unbacked` and never touched there.
+ * /proc/PID/mem; what it shows nothing for is `unbacked` and never touched there. So is the kernel's page of zeros, where the
+ * kernel tells it (Linux 6.7): reading memory that was never written maps it, as a dump by the hypervisor does all over.
  */
 export function anonymousRam(process: HostProcess, area: Vma): RamSource {
   const sizeBytes = area.endBytes - area.startBytes
+  const base = area.startBytes
   const about = describeArea(process, area)
-  const target = { fd: process.memFd, about, baseBytes: area.startBytes }
+  const target = { fd: process.memFd, about, baseBytes: base }
   const source: RamSource = {
     kind: 'anonymous',
     about,
@@ -20,11 +23,13 @@ export function anonymousRam(process: HostProcess, area: Vma): RamSource {
     tellsSwapped: true,
     backing(within) {
       checkInside(within, sizeBytes)
-      return maximalRuns(states(process, area, within.startBytes, within.endBytes))
+      return maximalRuns(states(area, process.pagemap.runs(base + within.startBytes, base + within.endBytes)))
     },
     read(offsetBytes, into) {
       checkInside({ startBytes: offsetBytes, endBytes: offsetBytes + into.length }, sizeBytes)
-      for (const run of states(process, area, offsetBytes, offsetBytes + into.length)) {
+      // Not a scan: a page of zeros may be read like any other, and for a small range this is one system call.
+      const entries = process.pagemap.entryRuns(base + offsetBytes, base + offsetBytes + into.length)
+      for (const run of states(area, entries)) {
         const part = into.subarray(run.startBytes - offsetBytes, run.endBytes - offsetBytes)
         if (run.state === 'unbacked') {
           checkStillMapped(process.areas(), area, about)
@@ -43,10 +48,9 @@ export function anonymousRam(process: HostProcess, area: Vma): RamSource {
   return source
 }
 
-function* states(process: HostProcess, area: Vma, startBytes: number, endBytes: number): Generator<BackingBytes> {
-  const base = area.startBytes
-  for (const run of process.pagemap.runs(base + startBytes, base + endBytes)) {
-    const state = run.swapped ? 'swapped' : run.present ? 'backed' : 'unbacked'
-    yield { startBytes: run.startBytes - base, endBytes: run.endBytes - base, state }
+function* states(area: Vma, runs: Iterable<PageRun>): Generator<BackingBytes> {
+  for (const run of runs) {
+    const state = run.swapped ? 'swapped' : run.present && !run.zeroPage ? 'backed' : 'unbacked'
+    yield { startBytes: run.startBytes - area.startBytes, endBytes: run.endBytes - area.startBytes, state }
   }
 }

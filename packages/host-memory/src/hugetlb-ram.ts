@@ -3,8 +3,8 @@ import { fileSystemType } from '@ullage/native'
 import { checkPart, closeOnce, type FilePart } from './file-part.ts'
 import type { HostProcess } from './host-process.ts'
 import type { Vma } from './process-map.ts'
-import { type BackingBytes, checkInside, maximalRuns, type RamSource } from './ram-source.ts'
-import { readFully } from './read-fully.ts'
+import { type BackingBytes, bytesByState, checkInside, maximalRuns, type RamSource } from './ram-source.ts'
+import { type ReadTarget, readFully } from './read-fully.ts'
 
 const STAT_BLOCK_BYTES = 512
 
@@ -19,20 +19,25 @@ export function hugetlbRam(part: FilePart, mapping?: { process: HostProcess; are
   const { fd, about, sizeBytes } = part
   const inFile = { fd, about, baseBytes: part.offsetBytes }
 
-  function* pieces(startBytes: number, endBytes: number): Generator<BackingBytes & { privateAt?: Vma }> {
-    if (!mapping) {
-      yield { startBytes, endBytes, state: 'unknown' }
+  const inProcess = mapping && { fd: mapping.process.memFd, about, baseBytes: mapping.area.startBytes }
+
+  function* pieces(startBytes: number, endBytes: number): Generator<BackingBytes & { from: ReadTarget }> {
+    if (!mapping || !inProcess) {
+      yield { startBytes, endBytes, state: 'unknown', from: inFile }
       return
     }
-    const base = mapping.area.startBytes
-    for (const run of mapping.process.pagemap.runs(base + startBytes, base + endBytes)) {
-      const within = { startBytes: run.startBytes - base, endBytes: run.endBytes - base }
-      const isPrivate = run.present && !run.ofFile
-      yield { ...within, state: run.present ? 'backed' : 'unknown', ...(isPrivate && { privateAt: mapping.area }) }
+    const base = inProcess.baseBytes
+    for (const run of mapping.process.pagemap.entryRuns(base + startBytes, base + endBytes)) {
+      yield {
+        startBytes: run.startBytes - base,
+        endBytes: run.endBytes - base,
+        state: run.present ? 'backed' : 'unknown',
+        from: run.present && !run.ofFile ? inProcess : inFile,
+      }
     }
   }
 
-  return {
+  const source: RamSource = {
     kind: 'hugetlbfs',
     about,
     sizeBytes,
@@ -46,15 +51,17 @@ export function hugetlbRam(part: FilePart, mapping?: { process: HostProcess; are
       checkInside({ startBytes: offsetBytes, endBytes: offsetBytes + into.length }, sizeBytes)
       for (const piece of pieces(offsetBytes, offsetBytes + into.length)) {
         const bytes = into.subarray(piece.startBytes - offsetBytes, piece.endBytes - offsetBytes)
-        const inProcess = mapping && { fd: mapping.process.memFd, about, baseBytes: mapping.area.startBytes }
-        readFully(piece.privateAt && inProcess ? inProcess : inFile, piece.startBytes, bytes)
+        readFully(piece.from, piece.startBytes, bytes)
       }
     },
     figures() {
-      // Of the whole file, and exact: every huge page of it, whoever touched it.
-      const backedBytes = Math.min(sizeBytes, fstatSync(fd).blocks * STAT_BLOCK_BYTES)
+      const stat = fstatSync(fd)
+      // Exact for a whole file, whoever touched its pages; of a part only what this process has mapped can be told.
+      const whole = part.offsetBytes === 0 && sizeBytes === stat.size
+      const backedBytes = whole ? stat.blocks * STAT_BLOCK_BYTES : bytesByState(source).backed
       return { backedBytes, residentBytes: backedBytes }
     },
     [Symbol.dispose]: closeOnce(fd),
   }
+  return source
 }

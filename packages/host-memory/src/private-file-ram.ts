@@ -1,6 +1,7 @@
 import { closeOnce, type FilePart } from './file-part.ts'
 import { sharedFileRam } from './file-ram.ts'
 import type { HostProcess } from './host-process.ts'
+import type { PageRun } from './pagemap.ts'
 import type { Vma } from './process-map.ts'
 import { type BackingBytes, bytesByState, checkInside, maximalRuns, type RamSource } from './ram-source.ts'
 import { readFully } from './read-fully.ts'
@@ -15,8 +16,8 @@ export function privateFileRam(process: HostProcess, area: Vma, part: FilePart):
   const base = area.startBytes
   const target = { fd: process.memFd, about, baseBytes: base }
 
-  function* pieces(startBytes: number, endBytes: number): Generator<BackingBytes & { private: boolean }> {
-    for (const run of process.pagemap.runs(base + startBytes, base + endBytes)) {
+  function* pieces(runs: Iterable<PageRun>): Generator<BackingBytes & { private: boolean }> {
+    for (const run of runs) {
       const within = { startBytes: run.startBytes - base, endBytes: run.endBytes - base }
       if ((run.present || run.swapped) && !run.ofFile) {
         yield { ...within, state: run.swapped ? 'swapped' : 'backed', private: true }
@@ -34,11 +35,11 @@ export function privateFileRam(process: HostProcess, area: Vma, part: FilePart):
     tellsSwapped: true,
     backing(within) {
       checkInside(within, sizeBytes)
-      return maximalRuns(pieces(within.startBytes, within.endBytes))
+      return maximalRuns(pieces(process.pagemap.runs(base + within.startBytes, base + within.endBytes)))
     },
     read(offsetBytes, into) {
       checkInside({ startBytes: offsetBytes, endBytes: offsetBytes + into.length }, sizeBytes)
-      for (const piece of pieces(offsetBytes, offsetBytes + into.length)) {
+      for (const piece of pieces(process.pagemap.entryRuns(base + offsetBytes, base + offsetBytes + into.length))) {
         const bytes = into.subarray(piece.startBytes - offsetBytes, piece.endBytes - offsetBytes)
         if (piece.private) readFully(target, piece.startBytes, bytes)
         else file.read(piece.startBytes, bytes)

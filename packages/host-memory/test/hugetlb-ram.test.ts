@@ -72,6 +72,9 @@ describe.each(refused === undefined ? ['huge pages'] : [])('%s', () => {
     expect(source.figures()).toEqual({ backedBytes: 2 * hugeBytes, residentBytes: 2 * hugeBytes })
     expect(fstatSync(own).blocks).toBe(blocks)
     expect(freePages()).toBe(free)
+    // Of a part of the file only what this process has mapped is counted, and only once.
+    using part = openProcessRam(process, { addressBytes: address + hugeBytes, sizeBytes: 4 * hugeBytes })
+    expect(part.figures().backedBytes).toBe(hugeBytes)
     // Without the process nothing is known, and everything can be read.
     using byPath = openFileRam({ path, offsetBytes: 0, sizeBytes })
     expect(runsOf(byPath)).toEqual([[0, 6, 'unknown']])

@@ -74,11 +74,19 @@ export class Mapper implements AsyncDisposable {
     return Buffer.from(String(await this.#ask('read', address, sizeBytes)), 'hex')
   }
 
-  /** A line of /proc/PID/status in KiB: `RssAnon`, `RssShmem`, `VmSwap`, … */
-  statusKib(field: string): number {
-    const text = readFileSync(`/proc/${this.pid}/status`, 'utf8')
-    const match = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(text)
-    if (!match) throw new Error(`no ${field} in /proc/${this.pid}/status`)
+  /** What it has resident, as a walk of its page tables counts it: `Rss`, `Anonymous`, `Swap`, … in KiB. */
+  memoryKib(field: string): number {
+    return this.#kib('smaps_rollup', field)
+  }
+
+  /** Its page tables in KiB. */
+  pageTablesKib(): number {
+    return this.#kib('status', 'VmPTE')
+  }
+
+  #kib(file: string, field: string): number {
+    const match = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${this.pid}/${file}`, 'utf8'))
+    if (!match) throw new Error(`no ${field} in /proc/${this.pid}/${file}`)
     return Number(match[1])
   }
 

@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process'
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, statSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { pageSize, punchHole, reserveSpace } from '@ullage/native'
+import { pageSize, punchHole, reserveSpace, scanPages } from '@ullage/native'
 import { afterAll, expect, test } from 'vitest'
 import { openFileRam, openHostProcess, openProcessRam } from '../src/index.ts'
+import { PagemapReader } from '../src/pagemap.ts'
 import { Mapper } from './mapper.ts'
 import { expectContent, expectedRuns, runsOf, thrownBy } from './source-assertions.ts'
 
@@ -40,8 +41,8 @@ test('a shared tmpfs file: holes are unbacked, what is written is backed, readin
   expect(source.kind).toBe('sharedFile')
   const before = {
     blocks: statSync(path).blocks,
-    shmem: mapper.statusKib('RssShmem'),
-    anon: mapper.statusKib('RssAnon'),
+    rss: mapper.memoryKib('Rss'),
+    anon: mapper.memoryKib('Anonymous'),
   }
   expect(runsOf(source)).toEqual(expectedRuns(pages, [0, 3, 10, 11, 255]))
   expectContent(source, bytes)
@@ -50,8 +51,8 @@ test('a shared tmpfs file: holes are unbacked, what is written is backed, readin
   expect(source.figures()).toEqual({ backedBytes: 5 * page, residentBytes: 5 * page })
   expect({
     blocks: statSync(path).blocks,
-    shmem: mapper.statusKib('RssShmem'),
-    anon: mapper.statusKib('RssAnon'),
+    rss: mapper.memoryKib('Rss'),
+    anon: mapper.memoryKib('Anonymous'),
   }).toEqual(before)
 
   // The same through the file alone, and proof that the figures would have shown an allocation.
@@ -91,12 +92,12 @@ test.each([
   await prepare(mapper, fd)
   using process = openHostProcess(mapper.pid)
   using source = openProcessRam(process, { addressBytes: address, sizeBytes })
-  const shmem = mapper.statusKib('RssShmem')
+  const rss = mapper.memoryKib('Rss')
   expect(source.kind).toBe('sharedFile')
   expect(source.about).toContain('/memfd:memory-backend-memfd (deleted)')
   expect(runsOf(source)).toEqual(expectedRuns(pages, [7]))
   expectContent(source, new Map([[7, 7]]))
-  expect(mapper.statusKib('RssShmem')).toBe(shmem)
+  expect(mapper.memoryKib('Rss')).toBe(rss)
 })
 
 test('a file that was deleted and replaced by another of its name is still the one that is mapped', async () => {
@@ -120,11 +121,11 @@ test('anonymous shared memory (/dev/zero) is shared memory with holes', async ()
   await mapper.write(address + 9 * page, 3, 2 * page)
   using process = openHostProcess(mapper.pid)
   using source = openProcessRam(process, { addressBytes: address, sizeBytes })
-  const shmem = mapper.statusKib('RssShmem')
+  const rss = mapper.memoryKib('Rss')
   expect(source.kind).toBe('sharedFile')
   expect(runsOf(source)).toEqual(expectedRuns(pages, [9, 10]))
   expectContent(source, new Map([9, 10].map((index) => [index, 3])))
-  expect(mapper.statusKib('RssShmem')).toBe(shmem)
+  expect(mapper.memoryKib('Rss')).toBe(rss)
 })
 
 test('private anonymous memory: touched is backed, untouched and given back is unbacked, reading allocates nothing', async () => {
@@ -134,17 +135,66 @@ test('private anonymous memory: touched is backed, untouched and given back is u
   await mapper.write(address + 20 * page, 0, page)
   await mapper.write(address + 40 * page, 4, 8 * page)
   await mapper.advise(address + 42 * page, 2 * page, 4)
+  // Read, never written: the kernel maps its page of zeros, behind which there is no memory of the process.
+  await mapper.touch(address + 60 * page, 4 * page)
   using process = openHostProcess(mapper.pid)
   using source = openProcessRam(process, { addressBytes: address, sizeBytes })
   expect(source.kind).toBe('anonymous')
-  const backed = [2, 3, 4, 20, 40, 41, 44, 45, 46, 47]
-  const before = { anon: mapper.statusKib('RssAnon'), tables: mapper.statusKib('VmPTE') }
+  const written = [2, 3, 4, 20, 40, 41, 44, 45, 46, 47]
+  const backed = tellsZeroPage() ? written : [...written, 60, 61, 62, 63]
+  const before = { anon: mapper.memoryKib('Anonymous'), tables: mapper.pageTablesKib() }
   expect(runsOf(source)).toEqual(expectedRuns(pages, backed))
-  expectContent(source, new Map(backed.map((index) => [index, index < 5 ? 2 : index === 20 ? 0 : 4])))
+  expectContent(source, new Map(backed.map((index) => [index, index < 5 ? 2 : index === 20 || index >= 60 ? 0 : 4])))
   expect(runsOf(source)).toEqual(expectedRuns(pages, backed))
-  expect(source.figures()).toEqual({ backedBytes: 10 * page, residentBytes: 10 * page })
-  expect({ anon: mapper.statusKib('RssAnon'), tables: mapper.statusKib('VmPTE') }).toEqual(before)
+  expect(source.figures()).toEqual({ backedBytes: backed.length * page, residentBytes: backed.length * page })
+  expect({ anon: mapper.memoryKib('Anonymous'), tables: mapper.pageTablesKib() }).toEqual(before)
 })
+
+/** Whether this kernel has PAGEMAP_SCAN (6.7); before, a page of zeros counts as backed. */
+function tellsZeroPage(): boolean {
+  const fd = openSync('/proc/self/pagemap', 'r')
+  try {
+    return scanPages(fd, 0, page) !== undefined
+  } finally {
+    closeSync(fd)
+  }
+}
+
+test('a scan of the pagemap and its entries tell the same, over many runs and batches', async () => {
+  await using mapper = new Mapper()
+  const size = 140_000 * page
+  const address = await mapper.map({ sizeBytes: size, shared: false })
+  for (let i = 0; i < 3000; i++) await mapper.write(address + i * 2 * page, 1, page)
+  for (const at of [65_535, 65_536, 131_071, 139_999]) await mapper.write(address + at * page, 1, page)
+  using process = openHostProcess(mapper.pid)
+  using pagemapFd = closing(openSync(`/proc/${mapper.pid}/pagemap`, 'r'))
+  const entries = new PagemapReader({ fd: pagemapFd.fd, pageBytes: page, about: 'the test', scan: false })
+  const present = (reader: PagemapReader, from: number, to: number): number[][] => {
+    const runs: number[][] = []
+    for (const run of reader.runs(address + from, address + to)) {
+      const [start, end] = [run.startBytes - address, run.endBytes - address]
+      const last = runs.at(-1)
+      expect(start).toBe(last?.[1] ?? from)
+      if (last && last[2] === Number(run.present)) last[1] = end
+      else runs.push([start, end, Number(run.present)])
+    }
+    expect(runs.at(-1)?.[1]).toBe(to)
+    return runs
+  }
+  for (const [from, to] of [
+    [0, size],
+    [page + 17, 5000 * page - 3],
+    [65_535 * page, 65_537 * page],
+    [100_000 * page, 100_001 * page],
+  ] as const) {
+    expect(present(process.pagemap, from, to)).toEqual(present(entries, from, to))
+  }
+  expect(present(process.pagemap, 0, size).filter(([, , state]) => state === 1).length).toBe(3003)
+})
+
+function closing(fd: number): Disposable & { fd: number } {
+  return { fd, [Symbol.dispose]: () => closeSync(fd) }
+}
 
 test('a file mapped share=off: private pages come from the process, the rest from the file', async () => {
   await using mapper = new Mapper()
@@ -169,16 +219,16 @@ test('a file mapped share=off: private pages come from the process, the rest fro
   ])
   const before = {
     blocks: statSync(path).blocks,
-    anon: mapper.statusKib('RssAnon'),
-    shmem: mapper.statusKib('RssShmem'),
+    anon: mapper.memoryKib('Anonymous'),
+    rss: mapper.memoryKib('Rss'),
   }
   expect(runsOf(source)).toEqual(expectedRuns(pages, [...content.keys()]))
   expectContent(source, content)
   expect(source.figures().backedBytes).toBe(5 * page)
   expect({
     blocks: statSync(path).blocks,
-    anon: mapper.statusKib('RssAnon'),
-    shmem: mapper.statusKib('RssShmem'),
+    anon: mapper.memoryKib('Anonymous'),
+    rss: mapper.memoryKib('Rss'),
   }).toEqual(before)
   // What QEMU does on inflate with share=off: the private page goes, and the file's content shows again.
   await mapper.advise(address + 6 * page, page, 4)

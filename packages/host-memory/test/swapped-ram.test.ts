@@ -37,7 +37,7 @@ describe.each(swap.allowed ? ['with real swap'] : [])('%s', () => {
   test('anonymous pages that were swapped out are `swapped`, and read as what they held', async () => {
     await using mapper = new Mapper()
     const address = await mapper.map({ sizeBytes, shared: false })
-    await pageOut(mapper, address, () => mapper.statusKib('VmSwap') >= (8 * page) / 1024)
+    await pageOut(mapper, address, () => mapper.memoryKib('Swap') >= (8 * page) / 1024)
     using process = openHostProcess(mapper.pid)
     using source = openProcessRam(process, { addressBytes: address, sizeBytes })
     expect(runsOf(source)).toEqual([
@@ -57,7 +57,7 @@ describe.each(swap.allowed ? ['with real swap'] : [])('%s', () => {
     const fd = await mapper.open(join(folder, 'private'))
     await mapper.truncate(fd, sizeBytes)
     const address = await mapper.map({ fd, sizeBytes, shared: false })
-    await pageOut(mapper, address, () => mapper.statusKib('VmSwap') >= (8 * page) / 1024)
+    await pageOut(mapper, address, () => mapper.memoryKib('Swap') >= (8 * page) / 1024)
     using process = openHostProcess(mapper.pid)
     using source = openProcessRam(process, { addressBytes: address, sizeBytes })
     expect(source.kind).toBe('privateFile')
@@ -89,8 +89,8 @@ describe.each(swap.allowed ? ['with real swap'] : [])('%s', () => {
 
 // Recorded from /proc/PID/pagemap of Linux 6.18 (without CAP_SYS_ADMIN, so no frame numbers), upper 32 bits.
 test(`pagemap entries are decoded${swap.allowed ? '' : ` (ALL THAT IS TESTED OF SWAP, for this machine forbids it: ${swap.why})`}`, () => {
-  expect(decodePageEntry(0x0000_0000)).toEqual({ present: false, swapped: false, ofFile: false })
-  expect(decodePageEntry(0x8180_0000)).toEqual({ present: true, swapped: false, ofFile: false })
-  expect(decodePageEntry(0xa180_0000)).toEqual({ present: true, swapped: false, ofFile: true })
-  expect(decodePageEntry(0x4080_0000)).toEqual({ present: false, swapped: true, ofFile: false })
+  expect(decodePageEntry(0x0000_0000)).toEqual({ present: false, swapped: false, ofFile: false, zeroPage: false })
+  expect(decodePageEntry(0x8180_0000)).toEqual({ present: true, swapped: false, ofFile: false, zeroPage: false })
+  expect(decodePageEntry(0xa180_0000)).toEqual({ present: true, swapped: false, ofFile: true, zeroPage: false })
+  expect(decodePageEntry(0x4080_0000)).toEqual({ present: false, swapped: true, ofFile: false, zeroPage: false })
 })

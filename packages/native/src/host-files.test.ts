@@ -2,15 +2,17 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, fstatSync, ftruncateSync, mkdtempSync, openSync, readlinkSync, rmSync, writeSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
+import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import { addressOf } from './address.ts'
 import { cachestat } from './cachestat.ts'
 import { fileSystemType } from './file-system-type.ts'
 import { lockFile, unlockFile } from './lock-file.ts'
 import { memfdCreate } from './memfd-create.ts'
 import { pageSize } from './page-size.ts'
 import { peerPid } from './peer-pid.ts'
+import { scanPages } from './scan-pages.ts'
 import { sendFd } from './send-fd.ts'
 import { systemError } from './system-error.ts'
 
@@ -74,16 +76,14 @@ test('cachestat counts the pages of a memfd, or says that the kernel has none', 
     expect(stat.cachePages).toBe(3)
     expect(cachestat(fd, 8 * pageSize(), pageSize())?.cachePages).toBe(1)
   } else {
-    const [major = 0, minor = 0] = process.report ? kernelVersion() : []
-    expect(major * 100 + minor).toBeLessThan(605)
+    expect(isKernelBefore(6, 5)).toBe(true)
   }
   closeSync(fd)
 })
 
-function kernelVersion(): number[] {
-  const report = process.report.getReport()
-  const release = 'header' in report ? String(Object(report.header).osRelease) : ''
-  return release.split('.').map(Number)
+function isKernelBefore(major: number, minor: number): boolean {
+  const [thisMajor = 0, thisMinor = 0] = release().split('.').map(Number)
+  return thisMajor < major || (thisMajor === major && thisMinor < minor)
 }
 
 /** Python receives descriptors, which node cannot, and writes their content back. */
@@ -175,4 +175,25 @@ test('peerPid of a listening process is seen from the client too', async () => {
   expect(peerPid(descriptorOf(client))).toBe(process.pid)
   client.destroy()
   server.close()
+})
+
+test('a scan finds the pages of this process that were touched, or says that the kernel has none', () => {
+  const fd = openSync('/proc/self/pagemap', 'r')
+  const memory = new Uint8Array(new SharedArrayBuffer(64 * pageSize()))
+  const first = Math.ceil(addressOf(memory, 0, 1) / pageSize()) * pageSize()
+  const start = first - addressOf(memory, 0, 1)
+  for (const index of [3, 4, 40]) memory[start + index * pageSize()] = 1
+  const scan = scanPages(fd, first, first + 62 * pageSize())
+  if (scan) {
+    expect(scan.endBytes).toBe(first + 62 * pageSize())
+    for (const index of [3, 4, 40]) {
+      const at = first + index * pageSize()
+      const region = scan.regions.find(({ startBytes, endBytes }) => startBytes <= at && at < endBytes)
+      expect(region).toMatchObject({ present: true, swapped: false, zeroPage: false })
+    }
+    expect(() => scanPages(fd, first + 1, first + pageSize())).toThrow(expect.objectContaining({ code: 'EINVAL' }))
+  } else {
+    expect(isKernelBefore(6, 7)).toBe(true)
+  }
+  closeSync(fd)
 })
