@@ -33,12 +33,16 @@ const DATA_BUFFER_BYTES = 4 << 20
 /** PF_R | PF_W | PF_X, as the kernel's own /proc/vmcore has it. */
 const SEGMENT_FLAGS = 7
 
+/** Zeros up to this are written: many small holes would make many small writes. */
+const MIN_HOLE_BYTES = 1 << 18
+const zeros = new Uint8Array(MIN_HOLE_BYTES)
+
 const machines = { x86_64: EM_X86_64, aarch64: EM_AARCH64 } as const
 
 /**
- * Starts an ELF vmcore. Pages arrive raw (flags 0) and stand in the order of `stored`; a page of zeros is left out of the
- * file as a hole. Each run of stored frames is one PT_LOAD of its own: a frame that is left out lies in none, because
- * readers take a gap inside a segment for zeros.
+ * Starts an ELF vmcore. Pages arrive raw (flags 0) and stand in the order of `stored`; long stretches of zeros are left
+ * out of the file as holes. Each run of stored frames is one PT_LOAD of its own: a frame that is left out lies in none,
+ * because readers take a gap inside a segment for zeros.
  *
  * Program headers stand at 64 because makedumpfile looks nowhere else; p_vaddr is p_paddr as QEMU writes it, which keeps
  * makedumpfile from computing a page offset from it. More than 65534 program headers are counted in section header 0.
@@ -63,7 +67,8 @@ export async function startElf(
   const extended = programHeaders >= PN_XNUM
   const sections = Elf64_Ehdr.size + programHeaders * Elf64_Phdr.size
   const notes = sections + (extended ? Elf64_Shdr.size : 0)
-  const data = Math.ceil((notes + header.elfNotes.length) / header.pageBytes) * header.pageBytes
+  const notesEnd = notes + header.elfNotes.length
+  const data = stored === 0 ? notesEnd : Math.ceil(notesEnd / header.pageBytes) * header.pageBytes
 
   const head = new AppendBuffer(sink, 0, HEADER_BUFFER_BYTES)
   await head.append(encodeEhdr(header.machine, programHeaders, extended ? sections : 0))
@@ -138,8 +143,8 @@ class PageStretches {
   }
 
   async #skip(): Promise<void> {
-    if (this.#skipped === 0) return
-    await this.#buffer.skip(this.#skipped)
+    if (this.#skipped <= MIN_HOLE_BYTES) await this.#buffer.append(zeros.subarray(0, this.#skipped))
+    else await this.#buffer.skip(this.#skipped)
     this.#skipped = 0
   }
 }

@@ -10,7 +10,9 @@ export function openFileSink(path: string): PositionedSink & Disposable {
       const end = position + bytes.length
       const clash = written.find((other) => position < other.end && other.start < end)
       if (clash) throw new Error(`[${position}, ${end}) was written before, in [${clash.start}, ${clash.end})`)
-      written.push({ start: position, end })
+      const last = written.at(-1)
+      if (last?.end === position) last.end = end
+      else written.push({ start: position, end })
       for (let done = 0; done < bytes.length; ) {
         done += writeSync(fd, bytes, done, bytes.length - done, position + done)
       }

@@ -1,5 +1,6 @@
 import { codecNames, openCodec, type PageCodec } from '@ullage/native'
 import type { Decompress } from '../src/decompress.ts'
+import { asBuffer, isZeroPage } from '../src/zero-page.ts'
 import { type Compression, pageFlags } from '../src/vmcore-writer.ts'
 
 const codecs = new Map<Compression, PageCodec>(codecNames.map((name) => [name, openCodec(name)]))
@@ -26,7 +27,7 @@ export interface EncodedPage {
 
 /** As an engine does it: zeros to nothing, raw where compressing does not help. */
 export function encodePage(page: Uint8Array, compression: Compression): EncodedPage {
-  if (page.every((byte) => byte === 0)) return { flags: pageFlags.none, bytes: new Uint8Array(0) }
+  if (isZeroPage(asBuffer(page), 0, page.length)) return { flags: pageFlags.none, bytes: new Uint8Array(0) }
   if (compression === 'none') return { flags: pageFlags.none, bytes: page }
   const room = new Uint8Array(codec(compression).maxCompressedBytes(page.length))
   const size = codec(compression).compress(page, 0, page.length, room, 0)

@@ -1,0 +1,119 @@
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { decompress } from '../test/page-codecs.ts'
+import { temporaryFolder } from '../test/temporary-folder.ts'
+import { fillByPfn, formats, writeDump } from '../test/write-dump.ts'
+import type { Decompress } from './decompress.ts'
+import { page_desc } from './kdump-layout.ts'
+import { openVmcore } from './open-vmcore.ts'
+import { PageWindow } from './page-window.ts'
+import { openFileSource } from './file-source.ts'
+import { verifyVmcore } from './verify-vmcore.ts'
+
+const PAGE = 4096
+const dir = temporaryFolder()
+/** More than one window of 4 MiB, and more than one batch of descriptors. */
+const runs = [
+  { start: 10, count: 9000 },
+  { start: 50_000, count: 9000 },
+]
+
+describe.each(formats)('%s', (format) => {
+  test('counts pages, zeros and codecs, and tells how far it is', async () => {
+    const path = join(dir, format)
+    const summary = await writeDump(path, { format, compression: 'zstd', present: runs, stored: runs, fill: fillByPfn })
+    await using vmcore = await openVmcore(path, { decompress })
+    const progress: [number, number][] = []
+    const verified = await verifyVmcore(vmcore, { onProgress: (...told) => progress.push(told) })
+    const byCompression = format === 'elf' ? { none: 18_000, zstd: 0 } : { none: 12_000, zstd: 6000 }
+    expect(verified).toMatchObject({ pages: 18_000, zeroPages: summary.zeroPages, excludedFrames: 0, byCompression })
+    expect(progress).toEqual([
+      [16_384, 18_000],
+      [18_000, 18_000],
+    ])
+  })
+
+  test('stops when told to', async () => {
+    const path = join(dir, `${format}.stop`)
+    await writeDump(path, { format, present: runs, stored: runs, fill: fillByPfn })
+    await using vmcore = await openVmcore(path)
+    const controller = new AbortController()
+    const onProgress = (): void => controller.abort()
+    await expect(verifyVmcore(vmcore, { signal: AbortSignal.abort() })).rejects.toMatchObject({ name: 'AbortError' })
+    await expect(verifyVmcore(vmcore, { signal: controller.signal, onProgress })).rejects.toMatchObject({
+      name: 'AbortError',
+    })
+  })
+})
+
+test('decompresses with what it is given rather than with what the vmcore was opened with', async () => {
+  const path = join(dir, 'given')
+  await writeDump(path, { format: 'kdump', compression: 'lzo', present: runs, stored: runs, fill: fillByPfn })
+  await using vmcore = await openVmcore(path)
+  await expect(verifyVmcore(vmcore)).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+  expect(await verifyVmcore(vmcore, { decompress })).toMatchObject({ pages: 18_000 })
+})
+
+test('frames that share a page far behind: it is decompressed once more, not once each', async () => {
+  const path = join(dir, 'shared')
+  const some = [{ start: 1, count: 3000 }]
+  // The first page compresses, the others do not: more than one window of noise.
+  const fill = (pfn: number, page: Uint8Array): void => fillByPfn(pfn === 1 ? 1 : 3 * pfn + 2, page)
+  await writeDump(path, { format: 'kdump', compression: 'zstd', present: some, stored: some, fill })
+  let calls = 0
+  const counting: Decompress = {
+    zstd: (...args) => {
+      calls++
+      return decompress.zstd?.(...args) ?? 0
+    },
+  }
+  {
+    await using vmcore = await openVmcore(path, { decompress: counting })
+    expect(await verifyVmcore(vmcore)).toMatchObject({ byCompression: { zstd: 1, none: 2999 } })
+    expect(calls).toBe(1)
+  }
+  const file = await open(path, 'r+')
+  const first = Buffer.alloc(page_desc.size)
+  const table = 4 * PAGE
+  await file.read(first, 0, first.length, table)
+  for (let i = 2900; i < 3000; i++) await file.write(first, 0, first.length, table + i * page_desc.size)
+  await file.close()
+  calls = 0
+  await using vmcore = await openVmcore(path, { decompress: counting })
+  expect(await verifyVmcore(vmcore)).toMatchObject({ byCompression: { zstd: 101, none: 2899 } })
+  expect(calls).toBe(2)
+})
+
+test('a page window gives every page in any order, and the file once or twice', async () => {
+  const path = join(dir, 'window')
+  const count = 3000
+  const file = await open(path, 'w')
+  for (let i = 0; i < count; i++) await file.write(Buffer.alloc(PAGE, (i % 251) + 1))
+  await file.close()
+  await using source = await openFileSource(path)
+  let bytesRead = 0
+  const counting: typeof source = {
+    sizeBytes: source.sizeBytes,
+    read: (into, position, what) => {
+      bytesRead += into.length
+      return source.read(into, position, what)
+    },
+    readSparse: (...args) => source.readSparse(...args),
+    [Symbol.asyncDispose]: async () => undefined,
+  }
+  const window = new PageWindow(counting, PAGE)
+  const order = Array.from({ length: count }, (_, i) => i)
+  const expectPage = async (index: number): Promise<void> => {
+    if (!window.has(index * PAGE, PAGE)) await window.load(index * PAGE, PAGE, () => 'page')
+    expect(window.buffer[window.offset]).toBe((index % 251) + 1)
+    expect(window.buffer[window.offset + PAGE - 1]).toBe((index % 251) + 1)
+  }
+  for (const index of order) await expectPage(index)
+  expect(bytesRead).toBeLessThan(1.1 * count * PAGE)
+  // From here on everything is behind the window, and read alone.
+  bytesRead = 0
+  for (const index of order.reverse()) await expectPage(index)
+  expect(bytesRead).toBeLessThanOrEqual(count * PAGE)
+  await window.settle()
+})
