@@ -1,22 +1,29 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { runLoudly } from './run-command.mjs'
-import { say } from './say.mjs'
+import { say, warn } from './say.mjs'
 import { SetupError } from './setup-error.mjs'
 
 /** Installs the npm packages, among them the Node this project runs on, unless they are those of the lockfile already. */
 export async function ensureNpmPackages(root) {
   const why = whyStale(root)
   if (why === undefined) return say('npm packages: all there')
-  const command = existsSync(join(root, 'package-lock.json')) ? 'ci' : 'install'
   say(`npm packages: installing (${why}); a minute or two`)
+  const exact = existsSync(join(root, 'package-lock.json'))
+  if (!exact || (await npm(root, 'ci')) !== 0) {
+    if (exact) warn('npm ci failed, its own words are above; trying npm install, which may choose other versions')
+    const status = await npm(root, 'install')
+    if (status !== 0) throw new SetupError(`npm install failed with status ${status}: its own words are above`)
+  }
+  const still = whyStale(root)
+  if (still !== undefined) throw new SetupError(`npm ended well, and yet ${still}`)
+}
+
+function npm(root, command) {
   // Not by the Node that this very command may replace.
   const path = (process.env.PATH ?? '').split(delimiter).filter((folder) => !folder.endsWith('node_modules/.bin'))
-  const env = { ...process.env, PATH: path.join(delimiter) }
-  const status = await runLoudly(['npm', command, '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, env })
-  if (status !== 0) throw new SetupError(`npm ${command} failed with status ${status}: its own words are above`)
-  const still = whyStale(root)
-  if (still !== undefined) throw new SetupError(`npm ${command} ended well, and yet ${still}`)
+  const argv = ['npm', command, '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error']
+  return runLoudly(argv, { cwd: root, env: { ...process.env, PATH: path.join(delimiter) } })
 }
 
 /** Compares the lockfile with npm's own record of what it installed. */
