@@ -9,7 +9,7 @@ const folder = z
 
 export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string }
 
-const LISTEN = 'expected HOST:PORT, such as 127.0.0.1:8377 or [::1]:8377, or unix:/path/of/the.sock'
+const LISTEN = 'expected HOST:PORT, such as 127.0.0.1:7070 or [::1]:7070, or unix:/path/of/the.sock'
 
 /** Where to listen: `host:port`, `[v6]:port`, or `unix:/path`. Port 0 takes a free one. */
 const listenAddress = z.string().transform((text, context): ListenAddress => {
@@ -26,7 +26,7 @@ const environment = z.object({
   ULLAGE_REDIS_URL: redisAddress,
   ULLAGE_ARTIFACTS_DIR: folder,
   ULLAGE_STATE_DIR: folder,
-  ULLAGE_API_LISTEN: listenAddress.default({ host: '127.0.0.1', port: 8377 }),
+  ULLAGE_API_LISTEN: listenAddress.default({ host: '127.0.0.1', port: 7070 }),
   ULLAGE_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 })
 

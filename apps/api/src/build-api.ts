@@ -15,7 +15,7 @@ import { dumpFileRoutes } from './routes/dump-files.ts'
 import { dumpRoutes } from './routes/dumps.ts'
 import { guestRoutes } from './routes/guests.ts'
 import { healthRoutes } from './routes/health.ts'
-import { setErrorHandler } from './set-error-handler.ts'
+import { refuseEarly, setErrorHandler } from './set-error-handler.ts'
 
 /** A request's body fits in this; the largest that the schema takes is far smaller. */
 const BODY_BYTES = 64 * 1024
@@ -28,6 +28,7 @@ export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogge
     bodyLimit: BODY_BYTES,
     requestTimeout: REQUEST_WITHIN_MS,
     forceCloseConnections: 'idle',
+    frameworkErrors: refuseEarly,
     routerOptions: { maxParamLength: 200 },
   }).withTypeProvider<ZodTypeProvider>()
   app.setValidatorCompiler(validatorCompiler)

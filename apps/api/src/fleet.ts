@@ -81,7 +81,8 @@ export class RedisFleet implements Fleet {
 export function requireReachable({ id, host, reachable }: FleetGuest): void {
   if (reachable) return
   const seconds = heartbeat.goneAfterMs / 1000
-  throw new ApiProblem('HOST_UNREACHABLE', `host ${host}, which has guest ${id}, was not heard of for ${seconds} s`)
+  const detail = `host ${host}, which has guest ${id}, has no worker that was heard of in the last ${seconds} s`
+  throw new ApiProblem('HOST_UNREACHABLE', detail)
 }
 
 function compare(a: string, b: string): number {

@@ -168,6 +168,7 @@ export class Journal implements Disposable {
     accepted: boolean
     dump: DumpRecord
   } {
+    this.#database.exec('PRAGMA synchronous = FULL')
     const inserted = this.#database
       .prepare(
         `INSERT INTO dumps (id, guest, host, options, state, revision, queued, cancel_requested, attempts, created_ms)
@@ -230,6 +231,9 @@ export class Journal implements Disposable {
     }
     const after = { ...before, ...change }
     if (JSON.stringify(after) === JSON.stringify(before)) return undefined
+    // How far a dump is need not survive a power failure; waiting for the disk each second for each dump would cost much.
+    const onlyProgress = JSON.stringify({ ...after, progress: before.progress }) === JSON.stringify(before)
+    this.#database.exec(`PRAGMA synchronous = ${onlyProgress ? 'NORMAL' : 'FULL'}`)
     this.#database
       .prepare(
         `UPDATE dumps SET state = ?, revision = revision + 1, queued = ?, cancel_requested = ?, attempts = ?,

@@ -7,8 +7,8 @@ const CLOSE_WITHIN_MS = 10_000
 
 /**
  * The API as a process: settings from `process.env`, logs as JSON lines on stdout, SIGTERM and SIGINT end it in order
- * within a deadline, and so does the end of a parent that started it with a channel, which is told the address it listens
- * at. Exits with 2 when a setting is wrong, with 1 after an error nobody caught.
+ * within a deadline. A parent that started it with a channel is told the address it listens at, and its end ends the API at
+ * once: the journal is whole at any moment. Exits with 2 when a setting is wrong, with 1 after an error nobody caught.
  */
 export async function runApi(): Promise<void> {
   const config = orExit(() => readApiConfig(process.env))
@@ -31,7 +31,7 @@ export async function runApi(): Promise<void> {
   }
   process.once('SIGTERM', stop('SIGTERM'))
   process.once('SIGINT', stop('SIGINT'))
-  if (process.connected) process.once('disconnect', stop('the process that started it is gone'))
+  if (process.connected) process.once('disconnect', () => process.exit(1))
   try {
     const { url } = await started
     process.send?.({ listening: url })

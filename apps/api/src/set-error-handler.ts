@@ -1,4 +1,4 @@
-import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { ApiProblem, type ProblemCode } from './problem.ts'
 
@@ -18,6 +18,11 @@ export function setErrorHandler(app: FastifyInstance): void {
   app.setNotFoundHandler((request, reply) => {
     return sendProblem(reply, new ApiProblem('ROUTE_UNKNOWN', `nothing answers ${request.method} here`))
   })
+}
+
+/** For what Fastify refuses before there is a route: an address that is no address. */
+export function refuseEarly(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+  void sendProblem(reply, toProblem(error))
 }
 
 function sendProblem(reply: FastifyReply, problem: ApiProblem) {

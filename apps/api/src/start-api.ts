@@ -16,7 +16,7 @@ import { PublishedDumps } from './published-dumps.ts'
 const SWEEP_EVERY_MS = 5_000
 
 export interface RunningApi {
-  /** Address to reach it at, such as `http://127.0.0.1:8377` or `unix:/run/ullage/api.sock`. */
+  /** Address to reach it at, such as `http://127.0.0.1:7070` or `unix:/run/ullage/api.sock`. */
   readonly url: string
   /** Answers what was asked, ends event streams, closes everything. Idempotent. */
   close(): Promise<void>

@@ -5,6 +5,9 @@ import { ServeError } from './serve-error.ts'
 /** How much of a log is looked at for the reason why its process ended, in characters. */
 const TAIL_CHARACTERS = 4_000
 
+/** Exit status of API and worker when a setting is wrong; what they then say is for the user. */
+const WRONG_SETTING = 2
+
 export interface ServeProcessOptions {
   /** What it is called in messages. */
   readonly name: string
@@ -30,7 +33,9 @@ export class ServeProcess {
     this.#log = log
     this.ended = new Promise((resolve) => {
       child.once('error', (error) => resolve(this.#failedToStart(error)))
-      child.once('exit', (status, signal) => resolve(this.#endedEarly(signal ?? `status ${status}`)))
+      child.once('exit', (status, signal) => {
+        resolve(status === WRONG_SETTING ? this.#refused() : this.#endedEarly(signal ?? `status ${status}`))
+      })
     })
   }
 
@@ -84,9 +89,17 @@ export class ServeProcess {
       : new ServeError('ENDED', `${this.name} did not start: ${error.message}`, { cause: error })
   }
 
+  #refused(): ServeError {
+    return new ServeError('INVALID', this.#lastLines().findLast((line) => !line.startsWith('{')) ?? `see ${this.#log}`)
+  }
+
   #endedEarly(how: string): ServeError {
-    const said = readFileSync(this.#log, 'utf8').slice(-TAIL_CHARACTERS).trim().split('\n').at(-1) ?? ''
+    const said = this.#lastLines().at(-1) ?? ''
     return new ServeError('ENDED', `${this.name} ended by itself (${how}): ${said}; its log is ${this.#log}`)
+  }
+
+  #lastLines(): string[] {
+    return readFileSync(this.#log, 'utf8').slice(-TAIL_CHARACTERS).trim().split('\n')
   }
 }
 

@@ -4,6 +4,8 @@ import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import type { GuestFolder } from './guest-folder.ts'
 
+/** How often the folder is looked at: a guest that comes or goes is announced at once, not with the next heartbeat. */
+const LOOK_EVERY_MS = 1_000
 /** How long a host is remembered after its last heartbeat, in milliseconds: 30 days. */
 const REMEMBERED_MS = 30 * 24 * 3600 * 1000
 
@@ -25,34 +27,37 @@ export async function announceHost(options: AnnounceHostOptions): Promise<AsyncD
   const { redis, host, concurrency, folder, consuming, log } = options
   const self = { host, instance: randomUUID(), startedAt: new Date().toISOString(), concurrency }
   let said = ''
+  let saidAt = Number.NEGATIVE_INFINITY
   const beat = async () => {
     if (!consuming()) return
     const { guests, ignored } = await folder.list()
     const now = JSON.stringify({ guests, ignored })
-    if (now !== said) log.info({ guests: guests.map(({ id }) => id), ignored }, 'guests announced')
-    said = now
+    if (now === said && performance.now() - saidAt < heartbeat.everyMs) return
     const announcement: HostAnnouncement = { ...self, guests }
     await redis.set(hostKey(host), JSON.stringify(announcement), 'PX', REMEMBERED_MS)
     await redis.sadd(hostsKey, host)
     await redis.set(hostAliveKey(host), self.instance, 'PX', heartbeat.goneAfterMs)
+    if (now !== said) log.info({ guests: guests.map(({ id }) => id), ignored }, 'guests announced')
+    said = now
+    saidAt = performance.now()
   }
   await beat()
-  let running = true
+  let idle = true
   let beating: Promise<void> = Promise.resolve()
   const timer = setInterval(() => {
     // One at a time: while Redis is away, heartbeats do not pile up.
-    if (!running) return
-    running = false
+    if (!idle) return
+    idle = false
     beating = beat()
       .catch((error: unknown) => log.error({ reason: String(error) }, 'the heartbeat failed'))
       .finally(() => {
-        running = true
+        idle = true
       })
-  }, heartbeat.everyMs)
+  }, LOOK_EVERY_MS)
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(timer)
-      running = false
+      idle = false
       await beating
       await redis.del(hostAliveKey(host))
     },

@@ -52,7 +52,8 @@ export async function runDumpJob(
       await job.moveToWait(token)
       throw new WaitingError()
     }
-    const failure = toJobError(error, attempt)
+    const lost = signal.aborted && signal.reason === stopReasons.lockLost
+    const failure = toJobError(lost ? lockLost(error) : error, attempt)
     log.error({ attempt, reason: failure.message, final: failure.name === 'UnrecoverableError' }, 'the attempt failed')
     throw failure
   }
@@ -129,7 +130,11 @@ async function stillOurs(job: Job, token: string, lockMs: number): Promise<void>
   try {
     await job.extendLock(token, lockMs)
   } catch (error) {
-    const message = 'the queue gave this job away while it ran; what this attempt made is not published'
-    throw new AttemptError('LOCK_LOST', message, { cause: error })
+    throw lockLost(error)
   }
+}
+
+function lockLost(cause: unknown): AttemptError {
+  const message = 'the queue gave this job away while it ran; what this attempt made is not published'
+  return new AttemptError('LOCK_LOST', message, { cause })
 }

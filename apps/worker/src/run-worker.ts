@@ -7,8 +7,8 @@ const CLOSE_WITHIN_MS = 15_000
 
 /**
  * The worker as a process: settings from `process.env`, logs as JSON lines on stdout, SIGTERM and SIGINT end it in order
- * within a deadline, and so does the end of a parent that started it with a channel. Exits with 2 when a setting is
- * wrong, with 1 after an error nobody caught.
+ * within a deadline. A parent that started it with a channel is told when it is ready, and its end ends the worker at
+ * once. Exits with 2 when a setting is wrong, with 1 after an error nobody caught.
  */
 export async function runWorker(
   parts: Omit<StartWorkerOptions, 'config' | 'log'>,
@@ -37,9 +37,11 @@ export async function runWorker(
   }
   process.once('SIGTERM', stop('SIGTERM'))
   process.once('SIGINT', stop('SIGINT'))
-  if (process.connected) process.once('disconnect', stop('the process that started it is gone'))
+  // Whoever started it is gone, and so may Redis be: the dumps end with this process, their guests run again.
+  if (process.connected) process.once('disconnect', () => process.exit(1))
   try {
     await started
+    process.send?.({ ready: true })
   } catch (error) {
     if (!(error instanceof WorkerConfigError)) throw error
     exitForSettings(error)

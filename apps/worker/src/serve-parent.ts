@@ -6,6 +6,8 @@ import { cancelMessage, type ChildMessage, childMessage, type ChildTask, childTa
 import type { Engine } from './engine.ts'
 import { errnoOf } from './errno-of.ts'
 
+/** Compression threads unless the settings say otherwise: more of them gain little. */
+const MOST_THREADS = 16
 /** Milliseconds between two messages about progress. */
 const PROGRESS_EVERY_MS = 250
 
@@ -45,7 +47,7 @@ async function answer<Descriptor, Guest extends AsyncDisposable>(
     ...task.options,
     output: task.output,
     reportPath: join(dirname(task.output), publishedFiles.report),
-    jobs: task.threads ?? availableParallelism(),
+    jobs: task.threads ?? Math.min(availableParallelism(), MOST_THREADS),
     dryRun: false,
     signal,
     onProgress: throttle((progress) => say({ say: 'progress', progress })),

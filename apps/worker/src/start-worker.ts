@@ -25,7 +25,14 @@ export interface StartWorkerOptions {
   /** Reads a descriptor, for what is announced of the guest. */
   readonly describe: (path: string) => Promise<DescribedGuest>
   /** Resumes the guests that an earlier run of this host's worker left paused. */
-  readonly resumeAbandoned: (stateDir: string) => Promise<unknown>
+  readonly resumeAbandoned: (stateDir: string) => Promise<readonly AbandonedGuest[]>
+}
+
+/** What became of a guest that was found paused. */
+export interface AbandonedGuest {
+  readonly socketPath: string
+  readonly outcome: string
+  readonly error?: unknown
 }
 
 export interface RunningWorker {
@@ -54,8 +61,11 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   stack.use(lock)
 
   // Guests first: one that was left paused does not wait for Redis.
-  const resumed = await options.resumeAbandoned(stateDir)
-  log.info({ resumed }, 'looked for guests that were left paused')
+  for (const { socketPath, outcome, error } of await options.resumeAbandoned(stateDir)) {
+    const what = 'an earlier run left this guest paused'
+    if (error === undefined) log.warn({ socketPath, outcome }, what)
+    else log.error({ socketPath, outcome, err: error }, what)
+  }
   const artifacts = new ArtifactFolder(config.artifactsDir, host)
   await artifacts.prepare()
 

@@ -1,0 +1,98 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { dumpOptions } from '@ullage/dump-job'
+import { pino } from 'pino'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { runChild } from '../src/run-child.ts'
+import { isAlive, until } from './start-service.ts'
+
+/** The process of one dump, with a double of the engine in it. */
+const module = new URL('./engine-double-child.ts', import.meta.url)
+const log = pino({ level: 'silent' })
+let folder: string
+let asked = 0
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ullage-child-'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+function dump(attempt: string, options: { signal?: AbortSignal; silenceMs?: number } = {}) {
+  const name = `guest-${asked++}`
+  const descriptor = join(folder, `${name}.json`)
+  const counter = join(folder, `${name}.attempts`)
+  writeFileSync(descriptor, JSON.stringify({ backend: 'test-double', attempts: [attempt], counter }))
+  const output = join(folder, `${name}.vmcore`)
+  let pid = 0
+  const progress: string[] = []
+  const answer = runChild(
+    { task: 'dump', guest: name, descriptor, stateDir: folder, output, options: dumpOptions.parse({}) },
+    {
+      module,
+      silenceMs: options.silenceMs ?? 30_000,
+      log,
+      onStart: (started) => {
+        pid = started
+      },
+      onProgress: ({ stage }) => progress.push(stage),
+      ...(options.signal && { signal: options.signal }),
+    },
+  )
+  return { answer, output, progress, pid: () => pid }
+}
+
+test('a child that did its work is gone when its answer is here', async () => {
+  const { answer, pid, progress } = dump('succeed')
+  expect(await answer).toMatchObject({ say: 'dumped', report: { schema: 'ullage.report/1' } })
+  expect(isAlive(pid())).toBe(false)
+  expect(progress).toEqual(['write'])
+})
+
+test.each([
+  ['crash', 'CHILD_DIED', /SIGSEGV/],
+  ['exit', 'CHILD_DIED', /exit status 3/],
+  ['unavailable', 'UNAVAILABLE', /the double is away/],
+  ['odd', 'INTERNAL', /something nobody thought of/],
+])('%s is told as %s', async (attempt, code, message) => {
+  const { answer } = dump(attempt)
+  await expect(answer).rejects.toMatchObject({ failure: { code, message: expect.stringMatching(message) } })
+})
+
+test.each(['silent', 'block'])('a child that is %s is ended', async (attempt) => {
+  const { answer, pid } = dump(attempt, { silenceMs: 1_500 })
+  await expect(answer).rejects.toMatchObject({ failure: { code: 'CHILD_SILENT' } })
+  expect(isAlive(pid())).toBe(false)
+})
+
+test('a child that is cancelled ends in order', async () => {
+  const cancel = new AbortController()
+  const { answer, output, progress, pid } = dump('hang', { signal: cancel.signal })
+  const ended = answer.catch((error: unknown) => error)
+  await until('it is at work', () => progress.length > 0)
+  cancel.abort()
+  expect(await ended).toMatchObject({ failure: { code: 'CANCELLED' } })
+  expect(isAlive(pid())).toBe(false)
+  expect(existsSync(output)).toBe(false)
+})
+
+test('one that was cancelled before it began does not begin', async () => {
+  const { answer, pid } = dump('succeed', { signal: AbortSignal.abort() })
+  await expect(answer).rejects.toMatchObject({ failure: { code: 'CANCELLED' } })
+  expect(pid()).toBe(0)
+})
+
+test('a child keeps none of the settings of the worker', async () => {
+  process.env.ULLAGE_REDIS_URL = 'redis://:secret@r'
+  try {
+    const cancel = new AbortController()
+    const { answer, progress, pid } = dump('hang', { signal: cancel.signal })
+    const ended = answer.catch((error: unknown) => error)
+    await until('it is at work', () => progress.length > 0)
+    expect(readFileSync(`/proc/${pid()}/environ`, 'utf8')).not.toContain('secret')
+    cancel.abort()
+    expect(await ended).toMatchObject({ failure: { code: 'CANCELLED' } })
+  } finally {
+    delete process.env.ULLAGE_REDIS_URL
+  }
+})
