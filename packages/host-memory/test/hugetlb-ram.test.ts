@@ -7,7 +7,7 @@ const KNOB = '/proc/sys/vm/nr_hugepages'
 const hugeBytes = Number(/^Hugepagesize:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1] ?? 0) * 1024
 const NEEDED = 8
 
-/** Huge pages for a test, or why this machine gives none. The machine's own setting is put back afterwards. */
+/** Huge pages for a test, or why this machine gives none. They are taken out again afterwards. */
 const before = readFileSync(KNOB, 'utf8').trim()
 const refused = reserve()
 
@@ -25,7 +25,8 @@ function reserve(): string | undefined {
 }
 
 afterAll(() => {
-  if (refused === undefined) writeFileSync(KNOB, before)
+  // What was added is taken out again: somebody else may have changed the number meanwhile.
+  if (refused === undefined) writeFileSync(KNOB, String(Number(readFileSync(KNOB, 'utf8')) - NEEDED))
 })
 
 function runsOf(source: RamSource): unknown[] {
