@@ -1,6 +1,6 @@
 import { ELF_MAGIC } from '@ullage/layout'
 import { type ByteSource, readBytes } from './byte-source.ts'
-import { type Decompress, decodePage, where } from './decompress.ts'
+import { checkPage, type Decompress, decodePage, where } from './decompress.ts'
 import { openElf } from './elf-reader.ts'
 import { openFileSource } from './file-source.ts'
 import { isFlattened, openFlattenedSource } from './flattened-source.ts'
@@ -67,12 +67,8 @@ function withPages(tables: VmcoreTables, decompress: Decompress): Vmcore {
       if (into.length !== pageBytes)
         throw new RangeError(`a page has ${pageBytes} bytes, found room for ${into.length}`)
       const page = await tables.locate(pfn)
-      const stored = await readBytes(
-        tables.bytes,
-        page.position,
-        Math.min(page.size, pageBytes),
-        `data of ${where(page)}`,
-      )
+      checkPage(page, pageBytes)
+      const stored = await readBytes(tables.bytes, page.position, page.size, `data of ${where(page)}`)
       decodePage(page, stored, 0, into, pageBytes, decompress)
       return isZeroPage(asBuffer(into), 0, pageBytes) ? 'zero' : 'data'
     },

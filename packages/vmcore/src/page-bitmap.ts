@@ -98,7 +98,10 @@ export class PageBitmap {
   #chunk(chunk: number): Promise<Uint32Array> {
     if (this.#cachedChunk !== chunk || !this.#cached) {
       this.#cachedChunk = chunk
-      this.#cached = this.#read(chunk)
+      this.#cached = this.#read(chunk).catch((error: unknown) => {
+        this.#cachedChunk = -1
+        throw error
+      })
     }
     return this.#cached
   }
