@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { runLoudly } from './run-command.mjs'
-import { say, warn } from './say.mjs'
+import { say } from './say.mjs'
 import { SetupError } from './setup-error.mjs'
 
 /** Installs the npm packages, among them the Node this project runs on, unless they are those of the lockfile already. */
@@ -9,21 +9,15 @@ export async function ensureNpmPackages(root) {
   const why = whyStale(root)
   if (why === undefined) return say('npm packages: all there')
   say(`npm packages: installing (${why}); a minute or two`)
-  const exact = existsSync(join(root, 'package-lock.json'))
-  if (!exact || (await npm(root, 'ci')) !== 0) {
-    if (exact) warn('npm ci failed, its own words are above; trying npm install, which may choose other versions')
-    const status = await npm(root, 'install')
-    if (status !== 0) throw new SetupError(`npm install failed with status ${status}: its own words are above`)
-  }
-  const still = whyStale(root)
-  if (still !== undefined) throw new SetupError(`npm ended well, and yet ${still}`)
-}
-
-function npm(root, command) {
+  // npm install takes the versions of the lockfile, as npm ci does. That one also refuses a lockfile without the optional
+  // packages of every other platform, which a mirror of the registry may not have.
+  const argv = ['npm', 'install', '--no-save', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error']
   // Not by the Node that this very command may replace.
   const path = (process.env.PATH ?? '').split(delimiter).filter((folder) => !folder.endsWith('node_modules/.bin'))
-  const argv = ['npm', command, '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error']
-  return runLoudly(argv, { cwd: root, env: { ...process.env, PATH: path.join(delimiter) } })
+  const status = await runLoudly(argv, { cwd: root, env: { ...process.env, PATH: path.join(delimiter) } })
+  if (status !== 0) throw new SetupError(`npm install failed with status ${status}: its own words are above`)
+  const still = whyStale(root)
+  if (still !== undefined) throw new SetupError(`npm install ended well, and yet ${still}`)
 }
 
 /** Compares the lockfile with npm's own record of what it installed. */
