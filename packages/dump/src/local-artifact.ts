@@ -1,37 +1,59 @@
 import { constants } from 'node:fs'
 import { type FileHandle, link, lstat, open, rm, stat, statfs } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { linkOpenFile } from '@ullage/native'
 import type { PositionedSink } from '@ullage/vmcore'
 import { DumpError } from './dump-error.ts'
 
+/** Of artifact and report: a guest's memory is its owner's alone. */
+const MODE = 0o600
+
+/** Linux include/uapi/asm-generic/fcntl.h: __O_TMPFILE with O_DIRECTORY. */
+const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY
+
+/** What a file system answers that has no files without names, or a kernel that knows none. */
+const NO_TMPFILE = new Set(['EOPNOTSUPP', 'EISDIR', 'EINVAL', 'ENOENT'])
+
 /**
- * A file that appears under its final name complete or not at all. Until `publish` it has a name of its own, and
- * disposing it removes that.
+ * A file that appears under its final name complete or not at all. Until `publish` it has no name, so that nothing is
+ * left of it whatever ends this process; where the file system has no such files it has a hidden name of its own, which
+ * disposing removes.
  */
 export class LocalArtifact implements PositionedSink, AsyncDisposable {
   /** Absolute path of the finished file. */
   readonly path: string
-  readonly partialPath: string
   readonly #file: FileHandle
+  readonly #hiddenPath: string | undefined
   #open = true
 
-  private constructor(path: string, partialPath: string, file: FileHandle) {
+  private constructor(path: string, file: FileHandle, hiddenPath?: string) {
     this.path = path
-    this.partialPath = partialPath
     this.#file = file
+    this.#hiddenPath = hiddenPath
   }
 
   /** Throws DumpError `OUTPUT_EXISTS` or `OUTPUT_NOT_WRITABLE`. */
   static async create(path: string): Promise<LocalArtifact> {
     const final = resolve(path)
     await refuseUnlessFree(final)
-    const partialPath = join(dirname(final), `.${basename(final)}.${process.pid}-${Date.now().toString(36)}.partial`)
+    const folder = dirname(final)
     try {
-      const file = await open(partialPath, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600)
-      return new LocalArtifact(final, partialPath, file)
+      return new LocalArtifact(final, await open(folder, O_TMPFILE | constants.O_RDWR, MODE))
+    } catch (error) {
+      if (!NO_TMPFILE.has(codeOf(error) ?? '')) throw notWritable(final, error)
+    }
+    const hidden = join(folder, `.${basename(final)}.${process.pid}-${Date.now().toString(36)}.partial`)
+    try {
+      const file = await open(hidden, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, MODE)
+      return new LocalArtifact(final, file, hidden)
     } catch (error) {
       throw notWritable(final, error)
     }
+  }
+
+  /** Where this process can open the unfinished file. */
+  get partialPath(): string {
+    return this.#hiddenPath ?? `/proc/self/fd/${this.#file.fd}`
   }
 
   async write(bytes: Uint8Array, position: number): Promise<void> {
@@ -55,7 +77,8 @@ export class LocalArtifact implements PositionedSink, AsyncDisposable {
   async publish(): Promise<void> {
     try {
       await this.#file.sync()
-      await link(this.partialPath, this.path)
+      if (this.#hiddenPath === undefined) linkOpenFile(this.#file.fd, this.path)
+      else await link(this.#hiddenPath, this.path)
     } catch (error) {
       if (codeOf(error) === 'EEXIST') throw exists(this.path)
       throw this.#writeFailed(error)
@@ -78,7 +101,7 @@ export class LocalArtifact implements PositionedSink, AsyncDisposable {
     if (!this.#open) return
     this.#open = false
     await this.#file.close()
-    await rm(this.partialPath, { force: true })
+    if (this.#hiddenPath !== undefined) await rm(this.#hiddenPath, { force: true })
   }
 
   #writeFailed(error: unknown): DumpError {
