@@ -11,6 +11,8 @@ export interface Architecture {
   readonly image: { readonly start: bigint; readonly end: bigint }
   /** Entries of the root table that belong to the kernel, half-open. */
   readonly kernelEntries: { readonly start: number; readonly end: number }
+  /** What kernels that do not export their sparse memory constants have. */
+  readonly sparseDefaults: { readonly sectionSizeBits: number; readonly maxPhysmemBits: readonly number[] }
   /** Physical address of a virtual address in the kernel image, by formula and not by walking. */
   imageToPhysical(virtual: bigint): bigint
 }

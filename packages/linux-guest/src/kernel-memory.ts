@@ -4,6 +4,13 @@ import type { PageWalker } from './page-walker.ts'
 /** Longest piece that `read` takes: it serves small structures, not tables. */
 const SMALL_READ_BYTES = 4096
 
+const CACHED_PAGES = 4
+
+interface CachedPage {
+  at: bigint
+  readonly bytes: Uint8Array
+}
+
 /** `pages` pages from page `at` on. */
 export interface MappedRun {
   readonly at: number
@@ -15,18 +22,19 @@ export interface MappedRun {
 export class KernelMemory {
   readonly frames: GuestFrames
   readonly walker: PageWalker
-  readonly #page: Uint8Array
-  #pageAt = -1n
+  /** Pages read last: what is read in turns stays (roots, sections, struct pages). */
+  readonly #pages: readonly CachedPage[]
+  #oldest = 0
 
   constructor(frames: GuestFrames, walker: PageWalker) {
     this.frames = frames
     this.walker = walker
-    this.#page = new Uint8Array(frames.frameBytes)
+    this.#pages = Array.from({ length: CACHED_PAGES }, () => ({ at: -1n, bytes: new Uint8Array(frames.frameBytes) }))
   }
 
-  /** Forgets what was read before. */
+  /** Forgets what was read before: the guest may have changed it. */
   forget(): void {
-    this.#pageAt = -1n
+    for (const page of this.#pages) page.at = -1n
     this.walker.forget()
   }
 
@@ -43,9 +51,10 @@ export class KernelMemory {
     for (let done = 0; done < size; ) {
       const at = virtual + BigInt(done)
       const inPage = Number(at & BigInt(pageBytes - 1))
-      if (!this.#loadPage(at - BigInt(inPage))) return undefined
+      const page = this.#page(at - BigInt(inPage))
+      if (!page) return undefined
       const count = Math.min(size - done, pageBytes - inPage)
-      result.set(this.#page.subarray(inPage, inPage + count), done)
+      result.set(page.subarray(inPage, inPage + count), done)
       done += count
     }
     return result
@@ -99,12 +108,14 @@ export class KernelMemory {
     return missing
   }
 
-  #loadPage(virtual: bigint): boolean {
-    if (this.#pageAt === virtual) return true
-    this.#pageAt = -1n
+  #page(virtual: bigint): Uint8Array | undefined {
+    for (const page of this.#pages) if (page.at === virtual) return page.bytes
     const pfn = this.toPfn(virtual)
-    if (pfn === undefined || !this.frames.readFrame(pfn, this.#page)) return false
-    this.#pageAt = virtual
-    return true
+    const page = this.#pages[this.#oldest] as CachedPage
+    page.at = -1n
+    if (pfn === undefined || !this.frames.readFrame(pfn, page.bytes)) return undefined
+    page.at = virtual
+    this.#oldest = (this.#oldest + 1) % CACHED_PAGES
+    return page.bytes
   }
 }

@@ -57,7 +57,10 @@ export function openKernel(frames: GuestFrames, info: Vmcoreinfo): Kernel {
     )
   }
   const page = structPage(info)
-  const sections = MemorySections.open(memory, info, page.bytes)
+  const sections = MemorySections.open(memory, info, {
+    structPageBytes: page.bytes,
+    defaults: architecture.sparseDefaults,
+  })
   return {
     info,
     architecture,

@@ -59,6 +59,15 @@ describe('finds and reads a kernel', () => {
     expect(classesAt(linux, [77])).toEqual(['inUse'])
   })
 
+  test.each([false, true])('a kernel that does not export its sparse constants, five-level %s', async (fiveLevel) => {
+    const { guest, kernel } = syntheticGuest({ fiveLevel })
+    kernel.lines.delete('NUMBER(SECTION_SIZE_BITS)')
+    kernel.lines.delete('NUMBER(MAX_PHYSMEM_BITS)')
+    const linux = await openLinuxGuest(guest, { elfNotes: kernel.note })
+    expect(linux.sectionFrames).toBe(SECTION)
+    expect(classesAt(linux, [0, SECTION])).toEqual(['inUse', 'inUse'])
+  })
+
   test('a given text is tried before the notes', async () => {
     const { guest, kernel } = syntheticGuest()
     const wrong = encodeElfNote('VMCOREINFO', 0, new TextEncoder().encode('OSRELEASE=wrong\n'))
@@ -89,6 +98,14 @@ describe('sections', () => {
     for (const section of [0, 1]) guest.writeU64(kernel.sectionAt(section), kernel.mapBase | 3n)
     const linux = await openLinuxGuest(guest, { elfNotes: kernel.note })
     expect(classesAt(linux, [1, SECTION])).toEqual(['inUse', 'inUse'])
+  })
+
+  test('are read anew at every call', async () => {
+    const { guest, kernel } = syntheticGuest()
+    const linux = await openLinuxGuest(guest, { elfNotes: kernel.note })
+    expect(classesAt(linux, [SECTION])).toEqual(['inUse'])
+    guest.writeU64(kernel.sectionAt(1), 0n)
+    expect(classesAt(linux, [SECTION])).toEqual(['noStructPage'])
   })
 
   test('frames far beyond any section have no struct page', async () => {
@@ -133,6 +150,17 @@ describe('what the host does not back', () => {
     guest.unbacked.add(kernel.structPagesPfn(0) + 10)
     const linux = await openLinuxGuest(guest, { elfNotes: kernel.note })
     expect(classesAt(linux, [639, 640, 703, 704])).toEqual(['inUse', 'unknown', 'unknown', 'inUse'])
+  })
+
+  test('struct pages that lie there in part have no class either', async () => {
+    const { guest, kernel } = syntheticGuest({ smallPages: true, pageBytes: 72 })
+    const offline = number('6.12', 'PAGE_OFFLINE_MAPCOUNT_VALUE')
+    for (let pfn = 560; pfn < 640; pfn++) kernel.setPage(pfn, { mapcount: offline })
+    // Bytes 40960 to 45055: the end of frame 568's struct page to the beginning of frame 625's.
+    guest.unbacked.add(kernel.structPagesPfn(0) + 10)
+    const linux = await openLinuxGuest(guest, { elfNotes: kernel.note })
+    const around = [567, 568, 569, 624, 625, 626]
+    expect(classesAt(linux, around)).toEqual(['offline', 'unknown', 'unknown', 'unknown', 'unknown', 'offline'])
   })
 
   test('a free block is unknown where its struct pages are, and free around', async () => {
@@ -188,6 +216,7 @@ describe('several candidates', () => {
       ['PAGESIZE', '65536', 'its pages have 65536 bytes'],
       ['NUMBER(phys_base)', '2097152', '_stext'],
       ['NUMBER(phys_base)', '-99999999999', 'is not in the kernel image'],
+      ['NUMBER(phys_base)', '1073741824', 'which is not guest RAM'],
       ['NUMBER(pgtable_l5_enabled)', '1', '_stext'],
       ['SYMBOL(mem_section)', 'ffffffff81000000', 'mem_section at 0xffffffff81000000 has no online section'],
       ['LENGTH(mem_section)', '7', 'LENGTH(mem_section) is 7'],
@@ -258,6 +287,21 @@ describe('several candidates', () => {
     const view = { ...bound(guest), machine: 'aarch64' as const }
     await expect(openLinuxGuest(view, { elfNotes: kernel.note })).rejects.toMatchObject({ code: 'UNSUPPORTED' })
   })
+})
+
+test('idle frames are those nobody holds, whatever piece of memory is asked about', async () => {
+  const { guest, kernel } = syntheticGuest()
+  const buddy = number('6.12', 'PAGE_BUDDY_MAPCOUNT_VALUE')
+  for (const pfn of [10, 63, 64, SECTION - 1, SECTION]) kernel.setPage(pfn, { refcount: 0 })
+  kernel.setPage(11, { refcount: 0, mapcount: buddy, private: 0n })
+  kernel.setPage(12, { refcount: 0, compoundHead: 1n })
+  kernel.setPage(13, { refcount: 0, mapcount: 3 })
+  const linux = await openLinuxGuest(guest, { elfNotes: kernel.note })
+  expect(linux.countIdle({ start: 0, count: 2 * SECTION })).toBe(5)
+  expect(linux.countIdle({ start: 11, count: 53 })).toBe(1)
+  expect(linux.countIdle({ start: SECTION - 1, count: 1 })).toBe(1)
+  expect(linux.countIdle({ start: 0, count: 10 })).toBe(0)
+  expect(linux.countIdle({ start: 2 ** 40, count: 5 })).toBe(0)
 })
 
 test('protected frames hold image, tables, mem_section, struct pages and VMCOREINFO, but nothing freed', async () => {

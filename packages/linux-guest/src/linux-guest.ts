@@ -3,7 +3,7 @@ import { countIdle } from './count-idle.ts'
 import { findKernel, type Warning } from './find-kernel.ts'
 import { GuestFrames } from './guest-frames.ts'
 import type { GuestView } from './guest-view.ts'
-import { findProtectedFrames, type ProtectedFrames } from './protected-frames.ts'
+import { findProtectedFrames } from './protected-frames.ts'
 import { StructPageReader } from './struct-page-reader.ts'
 import type { UtsName } from './uts-name.ts'
 import type { Vmcoreinfo } from './vmcoreinfo.ts'
@@ -29,12 +29,15 @@ export interface LinuxGuest {
    * `read` throws.
    */
   classify(window: PfnRange, into: Uint8Array): void
-  /** Number of frames of `range` that wait on a list of the kernel's and nobody holds: in use by class, not in fact. */
+  /**
+   * Number of frames of `range` that wait on a list of the kernel's and nobody holds: in use by class, not in fact. May
+   * use struct pages read since the last `classify`, so that asking frame by frame costs little.
+   */
   countIdle(range: PfnRange): number
   /**
    * Frames no level may leave out: kernel image without its freed parts, page tables of the kernel's half, mem_section,
    * frames that hold struct pages, the VMCOREINFO page where its place is known. Ascending, disjoint, in guest RAM.
-   * Found at the first call.
+   * Found when the guest is opened.
    */
   protectedFrames(): readonly PfnRange[]
 }
@@ -57,7 +60,11 @@ export async function openLinuxGuest(view: GuestView, options: OpenLinuxGuestOpt
   const { kernel, from, vmcoreinfoPfn, warnings } = await findKernel(frames, options)
   const { info, memory, page, sections, architecture, uts } = kernel
   const reader = new StructPageReader(memory, sections, page)
-  let found: ProtectedFrames | undefined
+  const guarded = findProtectedFrames(kernel, reader, vmcoreinfoPfn)
+  const incomplete = {
+    code: 'PAGE_TABLES_INCOMPLETE',
+    text: 'the guest has more page tables than a kernel needs for its memory: not all of them are protected',
+  }
   return {
     vmcoreinfo: info,
     vmcoreinfoFrom: from,
@@ -67,7 +74,7 @@ export async function openLinuxGuest(view: GuestView, options: OpenLinuxGuestOpt
     physBase: architecture.physBase,
     sectionFrames: sections.sectionFrames,
     offlineTold: page.offline.told,
-    warnings,
+    warnings: guarded.complete ? warnings : [...warnings, incomplete],
     classify: (window, into) => {
       if (into.length < window.count) {
         throw new RangeError(`${window.count} frames need as many bytes, there are ${into.length}`)
@@ -75,14 +82,7 @@ export async function openLinuxGuest(view: GuestView, options: OpenLinuxGuestOpt
       memory.forget()
       reader.classify(window, into)
     },
-    countIdle: (range) => {
-      memory.forget()
-      return countIdle(memory, sections, page, range)
-    },
-    protectedFrames: () => {
-      memory.forget()
-      found ??= findProtectedFrames(kernel, reader, vmcoreinfoPfn)
-      return found.ranges
-    },
+    countIdle: (range) => countIdle(memory, sections, page, range),
+    protectedFrames: () => guarded.ranges,
   }
 }

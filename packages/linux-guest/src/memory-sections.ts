@@ -1,4 +1,5 @@
 import { endOf, type PfnRange } from '@ullage/pages'
+import type { Architecture } from './architecture.ts'
 import type { KernelMemory } from './kernel-memory.ts'
 import { Refusal } from './refusal.ts'
 import { required, type Vmcoreinfo } from './vmcoreinfo.ts'
@@ -66,9 +67,14 @@ export class MemorySections {
    * Finds `mem_section` and how it is to be read. SYMBOL(mem_section) is the address of the array; where a kernel gives
    * the address of the pointer to it, one step more is taken. Throws Refusal when no section of guest RAM decodes.
    */
-  static open(memory: KernelMemory, info: Vmcoreinfo, structPageBytes: number): MemorySections {
+  static open(
+    memory: KernelMemory,
+    info: Vmcoreinfo,
+    options: { structPageBytes: number; defaults: Architecture['sparseDefaults'] },
+  ): MemorySections {
+    const { structPageBytes, defaults } = options
     const symbol = required(info.symbol('mem_section'), 'SYMBOL(mem_section)')
-    const layout = sparseLayout(info, memory.frames.frameBytes)
+    const layout = sparseLayout(info, memory.frames.frameBytes, defaults)
     const pointed = memory.readU64(symbol)
     for (const base of pointed === undefined ? [symbol] : [symbol, pointed]) {
       // Kernels before 4.13 have no online bit: there, a section with a map is online.
@@ -146,23 +152,14 @@ export class MemorySections {
   }
 }
 
-function sparseLayout(info: Vmcoreinfo, pageBytes: number): SparseLayout {
-  const sectionBits = Number(required(info.number('SECTION_SIZE_BITS'), 'NUMBER(SECTION_SIZE_BITS)'))
-  const physicalBits = Number(required(info.number('MAX_PHYSMEM_BITS'), 'NUMBER(MAX_PHYSMEM_BITS)'))
+/** Constants from `info`. Older kernels export one of the two bit counts or none. */
+function sparseLayout(info: Vmcoreinfo, pageBytes: number, defaults: Architecture['sparseDefaults']): SparseLayout {
+  const sectionBits = Number(info.number('SECTION_SIZE_BITS') ?? defaults.sectionSizeBits)
+  const exported = info.number('MAX_PHYSMEM_BITS')
+  const choices = exported === undefined ? defaults.maxPhysmemBits : [Number(exported)]
   const structBytes = required(info.size('mem_section'), 'SIZE(mem_section)')
   const mapOffset = required(info.offset('mem_section.section_mem_map'), 'OFFSET(mem_section.section_mem_map)')
   const length = required(info.length('mem_section'), 'LENGTH(mem_section)')
-  const sections = 2 ** (physicalBits - sectionBits)
-  const sectionFrames = 2 ** sectionBits / pageBytes
-  if (
-    !Number.isInteger(sections) ||
-    !Number.isInteger(sectionFrames) ||
-    sections > MAX_SECTIONS ||
-    sectionFrames < MIN_SECTION_FRAMES ||
-    sectionFrames > MAX_SECTION_FRAMES
-  ) {
-    throw new Refusal(`sections of 2^${sectionBits} bytes in 2^${physicalBits} bytes of memory are no kernel's`)
-  }
   if (
     structBytes < 8 ||
     structBytes > 256 ||
@@ -173,17 +170,30 @@ function sparseLayout(info: Vmcoreinfo, pageBytes: number): SparseLayout {
     throw new Refusal(`a mem_section of ${structBytes} bytes with its map at ${mapOffset} is no kernel's`)
   }
   const perRoot = Math.floor(pageBytes / structBytes)
-  const roots = Math.ceil(sections / perRoot)
-  if (length !== roots && length !== sections) {
-    throw new Refusal(
-      `LENGTH(mem_section) is ${length}: ${sections} sections make an array of ${roots} roots, or a flat one of ${sections}`,
-    )
+  const wrong: string[] = []
+  for (const physicalBits of choices) {
+    const sections = 2 ** (physicalBits - sectionBits)
+    const sectionFrames = 2 ** sectionBits / pageBytes
+    if (
+      !Number.isInteger(sections) ||
+      !Number.isInteger(sectionFrames) ||
+      sections > MAX_SECTIONS ||
+      sectionFrames < MIN_SECTION_FRAMES ||
+      sectionFrames > MAX_SECTION_FRAMES
+    ) {
+      throw new Refusal(`sections of 2^${sectionBits} bytes in 2^${physicalBits} bytes of memory are no kernel's`)
+    }
+    const roots = Math.ceil(sections / perRoot)
+    if (length === roots || length === sections) {
+      return {
+        sections,
+        sectionFrames,
+        structBytes,
+        mapOffset,
+        sectionsPerRoot: length === roots ? perRoot : undefined,
+      }
+    }
+    wrong.push(`${sections} sections make an array of ${roots} roots, or a flat one of ${sections}`)
   }
-  return {
-    sections,
-    sectionFrames,
-    structBytes,
-    mapOffset,
-    sectionsPerRoot: length === roots ? perRoot : undefined,
-  }
+  throw new Refusal(`LENGTH(mem_section) is ${length}: ${wrong.join('; ')}`)
 }

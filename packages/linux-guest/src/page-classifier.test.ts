@@ -113,6 +113,8 @@ describe.each(eras)('%s', (era) => {
     if ('NUMBER(PG_slab)' in lines) {
       const words = [buddy, offline].map((mapcount) => ({ ...slab, mapcount, refcount: 0 }))
       expect(classify(lines, words)).toEqual(['inUse', 'inUse'])
+      const counted = { flags: bit('PG_slab') | bit('PG_lru'), mapcount: 5, mapping: ANON }
+      expect(classify(lines, [counted])).toEqual(['inUse'])
     }
   })
 

@@ -5,7 +5,6 @@ import type { GuestView } from '../src/index.ts'
 const FRAME_BYTES = 4096
 const START_KERNEL_MAP = 0xffff_ffff_8000_0000n
 const SECTION_FRAMES = 32_768
-const WORDS_PER_PAGE = 16
 
 /** What kernels of an era export of struct page. Values of real ones. */
 export const ERA_LINES = {
@@ -79,6 +78,8 @@ export interface SyntheticOptions {
   readonly memSection?: 'extreme' | 'flat' | 'pointer'
   readonly extents?: readonly PfnRange[]
   readonly release?: string
+  /** SIZE(page); 64 when left out. Others than 64 need `smallPages`. */
+  readonly pageBytes?: number
   /** First frame of everything this kernel places: two kernels can share one memory. */
   readonly at?: number
 }
@@ -175,12 +176,14 @@ export class SyntheticKernel {
   readonly mapBase: bigint
   readonly #shifts: readonly number[]
   readonly #at: number
+  readonly #pageBytes: number
   #nextTable: number
 
   constructor(guest: SyntheticGuest, options: SyntheticOptions = {}) {
     const { era = '6.12', fiveLevel = false, memSection = 'extreme', release = '6.12.0-synthetic' } = options
     this.guest = guest
     this.#at = options.at ?? 0
+    this.#pageBytes = options.pageBytes ?? 64
     this.#shifts = fiveLevel ? [48, 39, 30, 21, 12] : [39, 30, 21, 12]
     this.mapBase = fiveLevel ? 0xffd4_0000_0000_0000n : 0xffff_ea00_0000_0000n
     const directMap = fiveLevel ? 0xff11_0000_0000_0000n : 0xffff_8880_0000_0000n
@@ -237,7 +240,7 @@ export class SyntheticKernel {
         'OFFSET(mem_section.section_mem_map)': '0',
         'NUMBER(SECTION_SIZE_BITS)': '27',
         'NUMBER(MAX_PHYSMEM_BITS)': String(physicalBits),
-        'SIZE(page)': '64',
+        'SIZE(page)': String(this.#pageBytes),
         'OFFSET(page.flags)': '0',
         'OFFSET(page._refcount)': '52',
         'OFFSET(page.mapping)': '24',
@@ -275,9 +278,9 @@ export class SyntheticKernel {
     return (memSection === 'flat' ? this.memSectionPfn : this.memSectionPfn + 401) * FRAME_BYTES + number * 16
   }
 
-  /** First of the 512 frames with the struct pages of a section. */
+  /** First of the frames with the struct pages of a section. Every second section shares them. */
   structPagesPfn(section: number): number {
-    return this.#at + 8192 + (section % 4) * 512
+    return this.#at + 8192 + (section % 2) * 1024
   }
 
   /** Maps `virtual` to `pfn` with an entry at address bit `shift`: 12, 21 or 30. */
@@ -301,26 +304,28 @@ export class SyntheticKernel {
   /** Writes a struct page. What is not given is as in a page in use by nobody special. */
   setPage(pfn: number, fields: PageFields): void {
     const section = Math.floor(pfn / SECTION_FRAMES)
-    const at = this.structPagesPfn(section) * FRAME_BYTES + (pfn % SECTION_FRAMES) * 64
+    const at = this.structPagesPfn(section) * FRAME_BYTES + (pfn % SECTION_FRAMES) * this.#pageBytes
     this.guest.write(at, structPageBytes(fields))
   }
 
   /** Virtual address of a frame's struct page. */
   pageAddress(pfn: number): bigint {
-    return this.mapBase + BigInt(pfn * 64)
+    return this.mapBase + BigInt(pfn * this.#pageBytes)
   }
 
   #mapStructPages(section: number, smallPages: boolean): void {
-    const virtual = this.mapBase + BigInt(section * SECTION_FRAMES * 64)
+    const virtual = this.mapBase + BigInt(section * SECTION_FRAMES * this.#pageBytes)
     const pfn = this.structPagesPfn(section)
+    const frames = (SECTION_FRAMES * this.#pageBytes) / FRAME_BYTES
     if (!smallPages) this.map(virtual, pfn, 21)
-    else for (let i = 0; i < 512; i++) this.map(virtual + BigInt(i * FRAME_BYTES), pfn + i, 12)
-    for (let i = 0; i < 512; i++) {
-      const words = new Int32Array(this.guest.frame(pfn + i).buffer)
-      for (let page = 0; page < 64; page++) {
-        words[page * WORDS_PER_PAGE + 12] = -1
-        words[page * WORDS_PER_PAGE + 13] = 1
-      }
+    else for (let i = 0; i < frames; i++) this.map(virtual + BigInt(i * FRAME_BYTES), pfn + i, 12)
+    const frameWords = Array.from({ length: frames }, (_, i) => new Int32Array(this.guest.frame(pfn + i).buffer))
+    for (let page = 0; page < SECTION_FRAMES; page++) {
+      const word = (page * this.#pageBytes) / 4
+      const at = frameWords[Math.floor((word + 12) / 1024)] as Int32Array
+      at[(word + 12) % 1024] = -1
+      const next = frameWords[Math.floor((word + 13) / 1024)] as Int32Array
+      next[(word + 13) % 1024] = 1
     }
   }
 }
