@@ -49,7 +49,10 @@ function readPackage(root: string, folder: string): Package {
     dependencies: Object.keys(manifest.dependencies ?? {}),
     devDependencies: Object.keys(manifest.devDependencies ?? {}),
     imports: sources.flatMap(({ file, text, isTest }) =>
-      [...text.matchAll(IMPORT)].map((match) => ({ file, isTest, specifier: (match[1] ?? match[2]) as string })),
+      [...text.matchAll(IMPORT)]
+        .map((match) => ({ file, isTest, specifier: (match[1] ?? match[2]) as string }))
+        // Code that a test writes into a string, to be run elsewhere.
+        .filter(({ specifier }) => !specifier.includes('${')),
     ),
     readsEnvironment: sources
       .filter(({ text, isTest }) => !isTest && text.includes('process.env'))

@@ -10,7 +10,7 @@ import { type Examination, examineGuest } from './examine-guest.ts'
 import { LocalArtifact, refuseUnlessFree } from './local-artifact.ts'
 import { countFrames, type DumpReport } from './report.ts'
 import { effectiveLevel, levelBits } from './verdict.ts'
-import { verifyArtifact } from './verify-artifact.ts'
+import { type VerifiedArtifact, verifyArtifact } from './verify-artifact.ts'
 import { vmcoreFramesOf, vmcoreHeaderOf } from './vmcore-of-plan.ts'
 import { withVmcoreinfo } from './vmcoreinfo-note.ts'
 import { writePages } from './write-pages.ts'
@@ -77,9 +77,7 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   const summary = await compressAndWrite({ guest, options, examined, codec, writer, release })
   const written = performance.now()
   const verified = await verifyArtifact(artifact.partialPath, { ...signal, ...progressOf(options, 'verify') })
-  if (verified.bytes !== summary.bytes) {
-    throw new DumpError('VERIFY_FAILED', `${summary.bytes} bytes were written, ${verified.bytes} read back`)
-  }
+  refuseUnlessWhole(summary, verified)
   const done = performance.now()
   const finished = buildReport({
     ...report,
@@ -147,6 +145,14 @@ async function compressAndWrite(options: {
     ...(onProgress ? { onProgress: (done: number) => onProgress({ stage: 'write', done, total }) } : {}),
   })
   return writer.finish()
+}
+
+function refuseUnlessWhole(written: VmcoreSummary, found: VerifiedArtifact): void {
+  if (found.bytes === written.bytes && found.pages === written.pages && found.trailingBytes === 0) return
+  throw new DumpError(
+    'VERIFY_FAILED',
+    `${written.pages} pages in ${written.bytes} bytes were written, ${found.pages} pages in ${found.bytes} bytes read back, with ${found.trailingBytes} bytes after them`,
+  )
 }
 
 function progressOf(options: DumpOptions, stage: 'verify') {
