@@ -19,7 +19,6 @@ export const problems = {
   QUEUE_UNREACHABLE: [503, 'the queue does not answer', 'try again in some seconds'],
   PAGES_FAILED: [502, 'the worker could not tell', 'see the reason; it is the guest that has it'],
   PAGES_TIMEOUT: [504, 'the worker did not answer in time', 'try again when the host is less busy'],
-  ENDING: [503, 'the service is ending', 'try again in some seconds'],
   INTERNAL: [500, 'something is wrong here', "see the service's log"],
 } as const satisfies Record<string, readonly [status: number, title: string, remedy: string]>
 

@@ -29,6 +29,7 @@ export class Service implements AsyncDisposable {
   url = ''
   #api: Running | undefined
   readonly #running: Running[] = []
+  #restartedRedis: { kill(signal: NodeJS.Signals): Promise<void> } | undefined
 
   private constructor(redis: LabRedis) {
     this.redis = redis
@@ -110,6 +111,22 @@ export class Service implements AsyncDisposable {
     return running
   }
 
+  /** Redis dies without a word, and another one takes its place with what is in its append-only file. */
+  async restartRedis(): Promise<void> {
+    const { pid, folder, socketPath } = this.redis
+    const running = this.#restartedRedis ?? { kill: async () => void process.kill(pid, 'SIGKILL') }
+    await running.kill('SIGKILL')
+    const argv = ['--port', '0', '--unixsocket', socketPath, '--dir', folder, '--appendonly', 'yes', '--save', '']
+    const child = spawn('redis-server', [...argv, '--maxmemory-policy', 'noeviction'], { stdio: 'ignore' })
+    this.#restartedRedis = {
+      async kill(signal) {
+        const ended = once(child, 'exit')
+        child.kill(signal)
+        await ended
+      },
+    }
+  }
+
   describe(guest: string, descriptor: object): void {
     writeFileSync(join(this.guestsDir, `${guest}.json`), JSON.stringify(descriptor))
   }
@@ -166,6 +183,7 @@ export class Service implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const running of this.#running) await running.kill('SIGKILL', 'group')
+    await this.#restartedRedis?.kill('SIGKILL')
     await this.redis[Symbol.asyncDispose]()
     rmSync(this.folder, { recursive: true, force: true })
   }

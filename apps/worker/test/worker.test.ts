@@ -246,6 +246,21 @@ test('a second API with the same journal is refused', async () => {
   expect(second.log()).toContain('expected to be the only API')
 })
 
+test('Redis dies and comes back: what ran goes on or is made again, what is posted then is made', async () => {
+  service.describeDouble('hang-once-5', 'hang', 'succeed')
+  await until('announced', async () => (await service.request('/v1/guests/hang-once-5')).status === 200)
+  const dump = await service.dump({ guest: 'hang-once-5' })
+  await runningChild(dump.id)
+  await service.restartRedis()
+  await until('the API is ready again', async () => (await service.request('/readyz')).status === 200)
+  const posted = await service.dump({ guest: 'ok' })
+  await service.untilState(posted.id, ['succeeded'])
+  const { revision } = await service.show(dump.id)
+  await until('it is followed again', async () => (await service.show(dump.id)).revision > revision)
+  await service.request(dump.links.self, { method: 'DELETE' })
+  await service.untilState(dump.id, ['cancelled', 'succeeded'])
+})
+
 test('a Redis that may drop jobs is refused', async () => {
   const redis = new Redis({ path: service.redis.socketPath })
   await redis.config('SET', 'maxmemory-policy', 'allkeys-lru')

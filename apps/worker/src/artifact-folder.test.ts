@@ -1,0 +1,75 @@
+import { randomUUID } from 'node:crypto'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { PublishedReport } from '@ullage/dump-job'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { ArtifactFolder } from './artifact-folder.ts'
+
+let path: string
+let folder: ArtifactFolder
+const dump = randomUUID()
+beforeEach(async () => {
+  path = mkdtempSync(join(tmpdir(), 'ullage-artifacts-'))
+  folder = new ArtifactFolder(path, 'h1')
+  await folder.prepare()
+})
+afterEach(() => rmSync(path, { recursive: true }))
+
+function reportOf(bytes: number): PublishedReport {
+  return {
+    schema: 'ullage.report/1',
+    guest: { backend: 'xen', kernel: null, vmcoreinfo: 'none', pageSize: 4096 },
+    frames: { total: 0, byClass: {}, byFate: { write: 0, zero: 0, leaveOut: 0 } },
+    disagreements: { reclaimableBytes: 0, untouched: 0, inUseUnbacked: 0, offlineUntold: 0, alarm: false },
+    hostMemory: { backedBytesBefore: 0, backedBytesAfter: 0, residentBytesBefore: 0, residentBytesAfter: 0 },
+    trust: 'guest',
+    warnings: [],
+    consistency: { mode: 'file', pausedMs: 0 },
+    process: { peakBytes: 1 },
+    artifact: { file: 'vmcore', bytes, sha256: 'a'.repeat(64), format: 'kdump', compression: 'zstd', level: 31 },
+    timingsMs: { classify: 0, write: 0, verify: 0, total: 0 },
+  }
+}
+
+test('an attempt is invisible until it is published, then whole', async () => {
+  const attempt = await folder.begin(dump)
+  writeFileSync(attempt.output, 'content')
+  expect(readdirSync(path)).toEqual(['.partial'])
+  expect(await folder.published(dump)).toBeUndefined()
+  expect(await attempt.publish(reportOf(7))).toEqual(reportOf(7))
+  await attempt.remove()
+  expect(await folder.published(dump)).toEqual(reportOf(7))
+  expect(readFileSync(join(path, dump, 'vmcore'), 'utf8')).toBe('content')
+  expect(statSync(join(path, dump, 'vmcore')).mode & 0o777).toBe(0o640)
+})
+
+test('of two attempts the first to publish stands, and the second gets its report', async () => {
+  const [first, second] = [await folder.begin(dump), await folder.begin(dump)]
+  writeFileSync(first.output, 'first')
+  writeFileSync(second.output, 'the second')
+  await first.publish(reportOf(5))
+  expect(await second.publish(reportOf(10))).toEqual(reportOf(5))
+  await second.remove()
+  expect(readFileSync(join(path, dump, 'vmcore'), 'utf8')).toBe('first')
+  expect(readdirSync(join(path, '.partial', 'h1'))).toEqual([])
+})
+
+test('an attempt that fails to publish leaves nothing under the final name', async () => {
+  const attempt = await folder.begin(dump)
+  await expect(attempt.publish(reportOf(0))).rejects.toMatchObject({ code: 'ENOENT' })
+  await attempt.remove()
+  expect(existsSync(join(path, dump))).toBe(false)
+})
+
+test('at its start a host removes what its own attempts left, and nothing else', async () => {
+  const other = new ArtifactFolder(path, 'h2')
+  await other.prepare()
+  const theirs = await other.begin(dump)
+  writeFileSync(theirs.output, 'at work')
+  const dead = await folder.begin(dump)
+  writeFileSync(dead.output, 'half of')
+  await folder.prepare()
+  expect(existsSync(dead.output)).toBe(false)
+  expect(existsSync(theirs.output)).toBe(true)
+})

@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest'
+import { readWorkerConfig } from './worker-config.ts'
+
+const least = {
+  ULLAGE_REDIS_URL: 'unix:///run/r.sock',
+  ULLAGE_HOST_ID: 'h1',
+  ULLAGE_GUESTS_DIR: '/etc/ullage/guests',
+  ULLAGE_ARTIFACTS_DIR: '/srv/dumps',
+  ULLAGE_STATE_DIR: '/run/ullage',
+}
+
+test('what is not set has a default', () => {
+  expect(readWorkerConfig(least)).toEqual({
+    redis: { path: '/run/r.sock', db: 0 },
+    host: 'h1',
+    guestsDir: '/etc/ullage/guests',
+    artifactsDir: '/srv/dumps',
+    stateDir: '/run/ullage',
+    concurrency: 1,
+    threads: undefined,
+    lockMs: 30_000,
+    silenceMs: 600_000,
+    shutdownMs: 20_000,
+    logLevel: 'info',
+  })
+})
+
+test('every wrong setting is named, and no value is repeated', () => {
+  const wrong = {
+    ...least,
+    ULLAGE_REDIS_URL: 'redis://:secret@',
+    ULLAGE_CONCURRENCY: 'many',
+    ULLAGE_GUESTS_DIR: undefined,
+  }
+  expect(() => readWorkerConfig(wrong)).toThrow(
+    /^ULLAGE_REDIS_URL: expected redis:.*\nULLAGE_GUESTS_DIR is not set; .*\nULLAGE_CONCURRENCY: /,
+  )
+  expect(() => readWorkerConfig(wrong)).not.toThrow(/secret/)
+})
