@@ -1,9 +1,9 @@
 /**
  * The guardian: a process and session of its own that outlives the one that pauses a guest. It is told over its standard
- * input, line by line, `stopping` (our `stop` is about to be sent) and `disarm`. When its input ends after `stopping` and
- * without `disarm`, it lets the guest run again.
+ * input, line by line, `stopping` (our `stop` is about to be sent), `running` (somebody else let the guest run) and
+ * `disarm`. When its input ends and `stopping` was the last word, it lets the guest run again.
  */
-import { readPauseRecord, removePauseRecord } from './pause-record.ts'
+import { decodePauseRecord, removePauseRecord } from './pause-record.ts'
 import { resumePaused } from './resume-paused.ts'
 
 const RESUME_WITHIN_MS = 60_000
@@ -13,9 +13,8 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const) proces
 // Whoever read these is dead when they break, which is what this process waits for.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
 
-const recordPath = process.argv[2] ?? ''
-const record = readPauseRecord(recordPath)
-if (!record) throw new Error(`expected a record of a guest to guard at ${recordPath}, found none`)
+const [, , recordPath = '', recordText = ''] = process.argv
+const record = decodePauseRecord(recordText, 'the command line of the guardian')
 
 process.stdout.write('armed\n')
 const last = await lastWord()

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { PauseRecord } from './pause-record.ts'
 import { QemuError } from './qemu-error.ts'
 
 const ARM_TIMEOUT_MS = 20_000
@@ -13,6 +14,8 @@ const MAX_STDERR_CHARS = 4000
 export type GuardianScope = 'session' | 'systemd'
 
 export interface GuardianOptions {
+  readonly record: PauseRecord
+  /** Where the record is, or will be: the guardian removes it when the guest needs nobody any more. */
   readonly recordPath: string
   readonly scope?: GuardianScope | undefined
   /** A command that starts the guardian, whose own command line follows: instead of what `scope` stands for. */
@@ -75,9 +78,9 @@ export class Guardian {
     return !this.#disarmed && this.#child.exitCode === null && this.#child.signalCode === null
   }
 
-  /** Tells the guardian that our `stop` is about to be sent; returns when the word has left this process. */
-  tellStopping(): Promise<void> {
-    return this.#write('stopping\n')
+  /** Tells the guardian how the guest stands, before it does; returns when the word has left this process. */
+  tell(word: 'stopping' | 'running'): Promise<void> {
+    return this.#write(`${word}\n`)
   }
 
   /** Tells the guardian, as the end of this process would, that the guest is its business now. */
@@ -105,11 +108,11 @@ export class Guardian {
 }
 
 /** Sources are run as they are, packed packages as JavaScript: this file's own name tells which. */
-function commandLine({ recordPath, scope = 'session', launcher }: GuardianOptions): string[] {
+function commandLine({ record, recordPath, scope = 'session', launcher }: GuardianOptions): string[] {
   const isSource = import.meta.url.endsWith('.ts')
   const main = fileURLToPath(new URL(isSource ? './guardian-main.ts' : './guardian-main.js', import.meta.url))
   const conditions = isSource ? ['--conditions=@ullage/source'] : []
-  return [...(launcher ?? LAUNCHERS[scope]), process.execPath, ...conditions, main, recordPath]
+  return [...(launcher ?? LAUNCHERS[scope]), process.execPath, ...conditions, main, recordPath, JSON.stringify(record)]
 }
 
 async function untilArmed(child: ChildProcess, stdout: Readable, stderr: Readable): Promise<void> {

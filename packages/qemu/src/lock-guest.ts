@@ -14,13 +14,15 @@ export interface GuestLock extends Disposable {
 
 /**
  * Locks the guest behind `socketPath` for this process, with a file in `stateDir` (made when missing). Throws GUEST_BUSY
- * with the holder's process id, NOT_LISTENING when there is no such socket.
+ * with the holder's process id, NOT_LISTENING when there is no such socket, ACCESS_DENIED for the folder.
  */
 export function lockGuest(socketPath: string, options: { stateDir: string }): GuestLock {
   const guestKey = guestKeyOf(socketPath)
-  mkdirSync(options.stateDir, { recursive: true, mode: 0o700 })
   const path = join(options.stateDir, `${guestKey}.lock`)
-  const fd = lockPath(path)
+  const fd = inStateDir(options.stateDir, () => {
+    mkdirSync(options.stateDir, { recursive: true, mode: 0o700 })
+    return lockPath(path)
+  })
   if (fd === undefined) throw busy(socketPath, readFileSync(path, 'latin1').trim())
   let held = true
   const dispose = (): void => {
@@ -28,6 +30,16 @@ export function lockGuest(socketPath: string, options: { stateDir: string }): Gu
     held = false
   }
   return { fd, guestKey, [Symbol.dispose]: dispose }
+}
+
+function inStateDir<T>(stateDir: string, body: () => T): T {
+  try {
+    return body()
+  } catch (cause) {
+    if (!(cause instanceof Error)) throw cause
+    const what = `expected a state folder to write to at ${stateDir}, found: ${cause.message}`
+    throw new QemuError('ACCESS_DENIED', `${what}; name another one, or run as its owner`, { cause })
+  }
 }
 
 /**

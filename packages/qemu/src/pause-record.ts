@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { isObject } from './json-fields.ts'
 import type { ProcessIdentity } from './qemu-process.ts'
 
-/** What is known of a guest that we stop, on disk from before it stops until it runs again. */
+/** What is known of a guest that we stop, on disk from the moment before it stops until it runs again. */
 export interface PauseRecord {
   readonly socketPath: string
   readonly qemu: ProcessIdentity
@@ -20,7 +20,8 @@ export function pauseRecordPath(stateDir: string, guestKey: string): string {
 /** Writes the record so that a reader finds all of it or nothing; makes its folder when missing. */
 export function writePauseRecord(path: string, record: PauseRecord): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const partial = `${path}.${process.pid}.partial`
+  // Whoever writes it holds the guest's lock, so one name will do, and what a dead writer left is written over.
+  const partial = `${path}.partial`
   writeFileSync(partial, `${JSON.stringify(record)}\n`, { mode: 0o600, flush: true })
   renameSync(partial, path)
 }

@@ -2,7 +2,7 @@
  * Why QEMU could not be asked. Each code has a line in the README of this package.
  *
  * - `NOT_LISTENING`: nobody listens at the socket's path.
- * - `ACCESS_DENIED`: the socket is there, and may not be connected to or inspected.
+ * - `ACCESS_DENIED`: the socket, its process or the state folder is there, and this user may not use it.
  * - `NOT_A_MONITOR`: something answers, and it does not speak QMP.
  * - `MONITOR_BUSY`: connected without a greeting: another client holds this monitor.
  * - `GUEST_BUSY`: another dump of this guest is running on this host.

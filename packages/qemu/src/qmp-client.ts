@@ -1,5 +1,5 @@
-import { once } from 'node:events'
 import type { Socket } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 import { peerPid, sendFd } from '@ullage/native'
 import { abortError, throwIfAborted } from './abort-error.ts'
 import { busyText, connectUnix } from './connect-unix.ts'
@@ -98,7 +98,7 @@ export class QmpClient {
   /** Hands QEMU a copy of descriptor `fd` under `name` (getfd); the caller keeps `fd`. */
   async passFd(name: string, fd: number, options: CommandOptions = {}): Promise<void> {
     // The descriptor travels outside the stream's own queue, which must not hold back anything that comes before it.
-    if (this.#socket.writableLength > 0) await once(this.#socket, 'drain')
+    while (this.#socket.writableLength > 0 && !this.#ended) await setImmediate()
     await this.#run('getfd', { fdname: name }, options, (bytes) => sendFd(socketDescriptor(this.#socket), fd, bytes))
   }
 

@@ -1,5 +1,5 @@
 import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type Socket } from 'node:net'
+import { createConnection, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import {
   cpuNotes,
@@ -147,6 +147,51 @@ describe('QmpClient against what is not a monitor of its own', () => {
   })
 })
 
+/** A QEMU made of answers: what a machine without the hardware cannot start. */
+function answering(answers: Record<string, unknown>): (socket: Socket) => void {
+  return afterGreeting((socket, data) => {
+    for (const line of data.trim().split('\n')) {
+      const { execute, id, arguments: args } = JSON.parse(line) as { execute: string; id: number; arguments: object }
+      const answer = answers[`${execute} ${Object.values(args).join(' ')}`.trim()]
+      const error = { class: 'CommandNotFound', desc: `The command ${execute} has not been found` }
+      socket.write(`${JSON.stringify(answer === undefined ? { error, id } : { return: answer, id })}\n`)
+    }
+  })
+}
+
+describe('refuseUnsuitable', () => {
+  const running = { 'query-status': { status: 'running', running: true } }
+  const support = 'qom-get /machine confidential-guest-support'
+  const unsuitable: [string, Record<string, unknown>, RegExp][] = [
+    ['a guest that arrives', { 'query-status': { status: 'inmigrate' } }, /waits for an incoming migration/],
+    ['postcopy', { ...running, 'query-migrate': { status: 'postcopy-active' } }, /in a migration \(postcopy-active\)/],
+    ['an active migration', { ...running, 'query-migrate': { status: 'active' } }, /in a migration \(active\)/],
+    ['SEV', { ...running, 'query-sev': { enabled: true } }, /confidential guest \(SEV\)/],
+    ['TDX', { ...running, [support]: '/objects/t0', 'qom-get /objects/t0 type': 'tdx-guest' }, /guest \(tdx-guest\)/],
+  ]
+  it.each(unsuitable)('refuses %s', async (_name, answers, message) => {
+    await withServer(answering(answers), async (path) => {
+      using client = await QmpClient.connect(path)
+      await expect(refuseUnsuitable(client)).rejects.toMatchObject({
+        code: 'UNSUITABLE',
+        message: expect.stringMatching(message),
+      })
+    })
+  })
+
+  const suitable: [string, Record<string, unknown>][] = [
+    ['a QEMU without these commands', { ...running, [support]: '' }],
+    ['a migration that has ended', { ...running, [support]: '', 'query-migrate': { status: 'completed' } }],
+    ['a host without SEV', { ...running, [support]: '', 'query-migrate': {}, 'query-sev': { enabled: false } }],
+  ]
+  it.each(suitable)('lets %s pass', async (_name, answers) => {
+    await withServer(answering(answers), async (path) => {
+      using client = await QmpClient.connect(path)
+      await refuseUnsuitable(client)
+    })
+  })
+})
+
 describe('a real QEMU', () => {
   let guest: FirmwareGuest
   let client: QmpClient
@@ -203,7 +248,7 @@ describe('a real QEMU', () => {
 
   const openFds = (): string[] =>
     readdirSync(`/proc/${guest.pid}/fd`)
-      .map((fd) => readlinkSync(`/proc/${guest.pid}/fd/${fd}`))
+      .map((fd) => readlinkSync(`/proc/${guest.pid}/fd/${fd}`).replace(/^socket:.*/, 'socket'))
       .sort()
 
   it('gives notes and keeps no descriptor', async () => {
@@ -216,6 +261,32 @@ describe('a real QEMU', () => {
     })
     await expect(cpuNotes(client, { beginBytes: 0xf_0000_0000 })).rejects.toMatchObject({ code: 'COMMAND_FAILED' })
     await expect(cpuNotes(client, { beginBytes: -1 })).rejects.toMatchObject({ code: 'COMMAND_FAILED' })
+    expect(openFds()).toEqual(before)
+  })
+
+  it('is reached through a relay: notes through a folder, its process by its threads', async () => {
+    const before = openFds()
+    client.close()
+    // Bytes pass, descriptors do not, and the listener is this process.
+    const relay = (socket: Socket): void => {
+      const qemu = createConnection(guest.socketPath)
+      qemu.on('error', () => undefined)
+      socket.on('close', () => qemu.destroy())
+      socket.pipe(qemu).pipe(socket)
+    }
+    await withServer(relay, async (path) => {
+      using relayed = await QmpClient.connect(path)
+      expect((await qemuProcess(relayed)).pid).toBe(guest.pid)
+      const refused = cpuNotes(relayed, { beginBytes: 0xf0000 })
+      await expect(refused).rejects.toMatchObject({
+        code: 'COMMAND_FAILED',
+        message: expect.stringMatching(/SCM_RIGHTS/),
+      })
+      const notes = await cpuNotes(relayed, { beginBytes: 0xf0000, folder: guest.folder })
+      expect(notes.machine).toBe(3)
+      expect(readdirSync(guest.folder).filter((name) => name.includes('notes'))).toEqual([])
+    })
+    client = await QmpClient.connect(guest.socketPath)
     expect(openFds()).toEqual(before)
   })
 

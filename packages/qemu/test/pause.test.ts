@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { guestStatus, lockGuest, pauseGuest, QmpClient, resumeAbandoned } from '@ullage/qemu'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -43,14 +44,20 @@ interface Holder {
   readonly mode: string
 }
 
-/** Starts a process, leader of a group of its own, that pauses the guest and holds it. */
-async function startHolder(): Promise<Holder> {
+/** Starts a process, leader of a group of its own, that pauses the guest and holds it; returns its first word. */
+async function spawnHolder(): Promise<ChildProcess> {
   const main = fileURLToPath(new URL('./holder-main.ts', import.meta.url))
   const child = spawn(process.execPath, ['--conditions=@ullage/source', main, guest.socketPath, stateDir], {
     detached: true,
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  const [line] = (await once(child.stdout, 'data')) as [Buffer]
+  await once(child.stdout, 'data')
+  return child
+}
+
+async function startHolder(): Promise<Holder> {
+  const child = await spawnHolder()
+  const [line] = (await once(child.stdout as Readable, 'data')) as [Buffer]
   const { mode, guardianPid } = JSON.parse(line.toString()) as { mode: string; guardianPid: number }
   return { process: child, guardianPid, mode }
 }
@@ -88,6 +95,24 @@ describe('pauseGuest', () => {
     await until('the guardian has ended', () => processState(holder.guardianPid) === undefined)
     expect(records()).toEqual([])
     await until('the lock is free', isUnlocked)
+  })
+
+  const moments: [string, (holder: ChildProcess) => Promise<unknown>][] = [
+    ['it begins to pause', async () => undefined],
+    ['its record is on disk', () => until('there is a record', () => records().length > 0)],
+    // Told to every monitor before the holder gets its answer.
+    ['QEMU stops the guest', () => new Promise<void>((resolve) => observer.onEvent(() => resolve()))],
+    ['it holds the guest', (holder) => once(holder.stdout as Readable, 'data')],
+  ]
+  it.each(moments)('runs again when the dump is killed the moment %s', async (_when, moment) => {
+    const holder = await spawnHolder()
+    await moment(holder)
+    holder.kill('SIGKILL')
+    await once(holder, 'exit')
+    await until('the guest runs', async () => (await status()) === 'running', RESUMED_WITHIN_MS)
+    await until('the lock is free', isUnlocked)
+    expect(await status()).toBe('running')
+    expect(records()).toEqual([])
   })
 
   it('holds the lock for a dead dump until its guardian has resumed the guest', async () => {
@@ -149,6 +174,36 @@ describe('pauseGuest', () => {
     client.close()
   })
 
+  it('does not resume what somebody else let run and stopped again', async () => {
+    const client = await QmpClient.connect(guest.socketPath)
+    const pause = await pauseGuest(client, { stateDir })
+    await observer.execute('cont')
+    await observer.execute('stop')
+    await expect(pause.resume()).rejects.toMatchObject({ code: 'RESUMED_BY_OTHERS' })
+    expect(await status()).toBe('paused')
+    client.close()
+    await observer.execute('cont')
+
+    const holder = await startHolder()
+    const told = once(holder.process.stdout as Readable, 'data')
+    await observer.execute('cont')
+    await observer.execute('stop')
+    expect(String((await told)[0])).toMatch(/^RESUME\n/)
+    holder.process.kill('SIGKILL')
+    await until('the guardian has ended', () => processState(holder.guardianPid) === undefined)
+    expect(await status()).toBe('paused')
+    expect(records()).toEqual([])
+  })
+
+  it('tells that a stopped guest did not stay so', async () => {
+    await observer.execute('stop')
+    const client = await QmpClient.connect(guest.socketPath)
+    const pause = await pauseGuest(client, { stateDir })
+    await observer.execute('cont')
+    await expect(pause.resume()).rejects.toMatchObject({ code: 'RESUMED_BY_OTHERS' })
+    client.close()
+  })
+
   it('arms another guardian when the first is killed', async () => {
     const client = await QmpClient.connect(guest.socketPath)
     await using pause = await pauseGuest(client, { stateDir })
@@ -178,6 +233,15 @@ describe('pauseGuest', () => {
     await pause[Symbol.asyncDispose]()
     expect(records()).toEqual([])
     expect(processState(guardianPid)).toBeUndefined()
+  })
+
+  it('starts the guardian through a launcher', async () => {
+    const client = await QmpClient.connect(guest.socketPath)
+    await using pause = await pauseGuest(client, { stateDir, launcher: ['/usr/bin/env', 'LAUNCHED=yes'] })
+    expect(readFileSync(`/proc/${pause.guardianPid}/environ`, 'latin1')).toContain('LAUNCHED=yes')
+    await pause.resume()
+    expect(await status()).toBe('running')
+    client.close()
   })
 
   it('stops nothing when the guardian cannot be started, or the call is aborted', async () => {
