@@ -43,9 +43,6 @@ class QueueDouble implements JobQueue {
     if (this.pagesAnswer instanceof Error) throw this.pagesAnswer
     return this.pagesAnswer
   }
-  async depth() {
-    return { waiting: 0, running: 0 }
-  }
   set(id: string, change: Partial<ObservedJob>) {
     const job = this.jobs.get(id)
     if (!job) throw new Error(`the queue double has no job ${id}`)

@@ -113,13 +113,6 @@ export class BullQueue implements JobQueue, AsyncDisposable {
     throw new ApiProblem('PAGES_TIMEOUT', `host ${host} gave no answer in ${PAGES_WITHIN_MS / 1000} s`)
   }
 
-  async depth(host: string): Promise<{ waiting: number; running: number }> {
-    return this.#ask(dumpQueueName(host), async (queue) => {
-      const { active = 0, ...rest } = await queue.getJobCounts('active', 'waiting', 'delayed', 'prioritized')
-      return { waiting: Object.values(rest).reduce((sum, jobs) => sum + jobs, 0), running: active }
-    })
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     const queues = [...this.#queues.values()]
     this.#queues.clear()

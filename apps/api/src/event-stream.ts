@@ -30,7 +30,10 @@ export class EventStream {
     })
     response.write(`retry: ${RETRY_MS}\n\n`)
     this.#heartbeat = setInterval(() => this.#write(':\n\n'), HEARTBEAT_MS)
-    this.closed = new Promise((resolve) => response.once('close', resolve))
+    this.closed = new Promise((resolve) => {
+      if (response.closed) resolve()
+      else response.once('close', resolve)
+    })
     void this.closed.then(() => clearInterval(this.#heartbeat))
   }
 

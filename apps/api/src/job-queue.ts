@@ -25,6 +25,4 @@ export interface JobQueue {
   forget(dump: DumpRecord): Promise<void>
   /** Asks the host's worker about the guest's frames. Throws ApiProblem PAGES_FAILED or PAGES_TIMEOUT. */
   pages(host: string, guest: string): Promise<unknown>
-  /** How many jobs wait on the host's queue, and how many of them are being made. */
-  depth(host: string): Promise<{ waiting: number; running: number }>
 }

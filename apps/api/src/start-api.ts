@@ -28,7 +28,7 @@ export interface RunningApi {
  */
 export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promise<RunningApi> {
   await using stack = new AsyncDisposableStack()
-  await mkdir(config.artifactsDir, { recursive: true })
+  await makeArtifactsFolder(config.artifactsDir)
   const journal = stack.use(openJournal(config.stateDir))
   const redis = stack.adopt(connectRedis(config.redis, log), (redis) => redis.disconnect())
   const queue = stack.use(new BullQueue(redis, (error) => log.debug({ reason: error.message }, 'queue')))
@@ -51,6 +51,15 @@ export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promi
       closing ??= rest.disposeAsync()
       return closing
     },
+  }
+}
+
+async function makeArtifactsFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true })
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new ApiConfigError(`ULLAGE_ARTIFACTS_DIR: expected a folder that can be used: ${reason}`, { cause: error })
   }
 }
 

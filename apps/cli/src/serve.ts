@@ -74,7 +74,13 @@ export async function serve(options: ServeOptions): Promise<void> {
     const redis = keep(ServeProcess.spawn(redisCommand(redisDir, socket), common('redis')), STOP_WITHIN_MS.redis)
     const apiEnv = { ...settings, ULLAGE_STATE_DIR: join(dataDir, 'api'), ULLAGE_API_LISTEN: options.listen }
     const api = keep(ServeProcess.fork(mainOf('@ullage/api/main'), common('api', apiEnv)), STOP_WITHIN_MS.api)
-    const workerEnv = { ...settings, ULLAGE_STATE_DIR: resolve(options.stateDir ?? join(dataDir, 'worker')) }
+    const workerEnv = {
+      ...settings,
+      // One host and nobody else: short waits, when it ends and when it starts again after it was killed.
+      ULLAGE_LOCK_SECONDS: process.env.ULLAGE_LOCK_SECONDS ?? '10',
+      ULLAGE_SHUTDOWN_SECONDS: process.env.ULLAGE_SHUTDOWN_SECONDS ?? '2',
+      ULLAGE_STATE_DIR: resolve(options.stateDir ?? join(dataDir, 'worker')),
+    }
     const worker = keep(
       ServeProcess.fork(mainOf('@ullage/worker/main'), common('worker', workerEnv)),
       STOP_WITHIN_MS.worker,

@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { bootGuest } from '@ullage/lab'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { z } from 'zod'
 
 const ULLAGE = fileURLToPath(new URL('../bin/ullage.js', import.meta.url))
 
@@ -21,11 +23,11 @@ afterEach(async () => {
   rmSync(folder, { recursive: true })
 })
 
-function start(...args: string[]) {
+function start(args: readonly string[] = [], env: Record<string, string> = {}) {
   const data = ['--data', join(folder, 'data'), '--guests', join(folder, 'guests'), '--listen', '127.0.0.1:0']
   const child = spawn(process.execPath, [ULLAGE, 'serve', ...data, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH, ULLAGE_STATE_DIR: join(folder, 'state') },
+    env: { PATH: process.env.PATH, ULLAGE_STATE_DIR: join(folder, 'state'), ...env },
   })
   running.push(child)
   let said = ''
@@ -33,8 +35,8 @@ function start(...args: string[]) {
   return { child, said: () => said }
 }
 
-async function startReady() {
-  const served = start()
+async function startReady(env: Record<string, string> = {}) {
+  const served = start([], env)
   await until(
     () => `it is ready: ${served.said()}`,
     () => /serving at \S+/.test(served.said()),
@@ -89,8 +91,33 @@ test('kill -9 leaves no process; what was accepted is there when it serves again
   await until('all processes are gone', () => processesOf(folder).length === 0, 5_000)
 })
 
+test('kill -9 while a guest is paused: the guest runs again within 2 s, the dump is made when it serves again', async () => {
+  await using guest = await bootGuest({ era: 'bookworm', memMiB: 256, fillMiB: 96 })
+  const descriptor = { backend: 'virtio-balloon', source: { kind: 'qmp', socket: guest.qmpSocket } }
+  mkdirSync(join(folder, 'guests'))
+  writeFileSync(join(folder, 'guests', 'web-1.json'), JSON.stringify(descriptor))
+  const first = await startReady({ ULLAGE_LOCK_SECONDS: '3' })
+  const posted = await fetch(`${first.url}/v1/dumps`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ guest: 'web-1', level: 0, compression: 'zlib' }),
+  })
+  expect(posted.status).toBe(202)
+  await until('the guest is paused', async () => (await guest.status()) === 'paused')
+  const start = performance.now()
+  first.child.kill('SIGKILL')
+  await until('the guest runs again', async () => (await guest.status()) === 'running')
+  expect(performance.now() - start).toBeLessThan(2_000)
+
+  const second = await startReady({ ULLAGE_LOCK_SECONDS: '3' })
+  const address = `${second.url}${posted.headers.get('location')}`
+  const state = async () => z.object({ state: z.string() }).parse(await (await fetch(address)).json()).state
+  await until('it is made', async () => (await state()) === 'succeeded', 60_000)
+  expect(await guest.status()).toBe('running')
+})
+
 test('an address that cannot be listened at is said in a sentence, and everything ends', async () => {
-  const { child, said } = start('--listen', 'nowhere')
+  const { child, said } = start(['--listen', 'nowhere'])
   const [status] = await once(child, 'exit')
   expect(status).toBe(2)
   expect(said()).toContain('ULLAGE_API_LISTEN')

@@ -24,8 +24,11 @@ export async function runWorker(
   process.on('unhandledRejection', fail('a rejection nobody handled'))
 
   const started = startWorker({ ...parts, config, log })
+  let ready = false
   const stop = (reason: string) => () => {
     log.info({ reason }, 'worker ends')
+    // Still waiting for Redis: there is nothing to put back.
+    if (!ready) process.exit(0)
     setTimeout(() => {
       log.fatal('the worker did not end in time')
       process.exit(1)
@@ -41,6 +44,7 @@ export async function runWorker(
   if (process.connected) process.once('disconnect', () => process.exit(1))
   try {
     await started
+    ready = true
     process.send?.({ ready: true })
   } catch (error) {
     if (!(error instanceof WorkerConfigError)) throw error

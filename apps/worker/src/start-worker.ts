@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { access, constants, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { changedChannel, dumpQueueName, type JobChanged, pagesQueueName, queuePrefix } from '@ullage/dump-job'
 import { Worker } from 'bullmq'
@@ -50,7 +50,9 @@ export interface RunningWorker {
 export async function startWorker(options: StartWorkerOptions): Promise<RunningWorker> {
   const { config, log, childModule } = options
   const { host, lockMs, stateDir } = config
-  for (const folder of [stateDir, config.artifactsDir, config.guestsDir]) await mkdir(folder, { recursive: true })
+  await makeFolder('ULLAGE_STATE_DIR', stateDir)
+  await makeFolder('ULLAGE_ARTIFACTS_DIR', config.artifactsDir)
+  await makeFolder('ULLAGE_GUESTS_DIR', config.guestsDir)
   await using stack = new AsyncDisposableStack()
   const lock = await takeHostLock(join(stateDir, 'worker.lock'))
   if (!lock) {
@@ -165,5 +167,16 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       closing ??= rest.disposeAsync()
       return closing
     },
+  }
+}
+
+/** Throws WorkerConfigError unless there is such a folder, or can be, that can be written to. */
+async function makeFolder(setting: string, folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true })
+    await access(folder, constants.R_OK | constants.W_OK | constants.X_OK)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new WorkerConfigError(`${setting}: expected a folder that can be used: ${reason}`, { cause: error })
   }
 }
