@@ -53,43 +53,34 @@ async function vcpuThreads(client: QmpClient, options: CommandOptions): Promise<
  * is the last of NSpid where it is not ours.
  */
 function runsThreads(pid: number, threads: readonly number[]): boolean {
-  try {
-    return readdirSync(`/proc/${pid}/task`).some((thread) =>
-      threads.includes(innermostId(`/proc/${pid}/task/${thread}/status`)),
-    )
-  } catch (error) {
-    if (isMissing(error)) return false
-    throw error
-  }
-}
-
-function innermostId(statusPath: string): number {
-  return Number(/^NSpid:.*\s(\d+)$/m.exec(readFileSync(statusPath, 'latin1'))?.[1])
+  const ids = orMissing(() => readdirSync(`/proc/${pid}/task`)) ?? []
+  return ids.some((id) => {
+    // Other threads come and go while this looks.
+    const status = orMissing(() => readFileSync(`/proc/${pid}/task/${id}/status`, 'latin1'))
+    return status !== undefined && threads.includes(Number(/^NSpid:.*\s(\d+)$/m.exec(status)?.[1]))
+  })
 }
 
 function threadGroup(thread: number): number | undefined {
-  try {
-    return Number(/^Tgid:\s*(\d+)$/m.exec(readFileSync(`/proc/${thread}/status`, 'latin1'))?.[1])
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
-  }
+  const status = orMissing(() => readFileSync(`/proc/${thread}/status`, 'latin1'))
+  return status === undefined ? undefined : Number(/^Tgid:\s*(\d+)$/m.exec(status)?.[1])
 }
 
 function startOf(pid: number): number | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    // The second field is the command in parentheses and may hold anything; what follows the last one is numbers.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    // A zombie has ended: its parent has not looked yet.
-    return fields[0] === 'Z' ? undefined : Number(fields[19])
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
-  }
+  const stat = orMissing(() => readFileSync(`/proc/${pid}/stat`, 'latin1'))
+  // The second field is the command in parentheses and may hold anything; what follows the last one is numbers.
+  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')
+  // A zombie has ended: its parent has not looked yet.
+  return fields === undefined || fields[0] === 'Z' ? undefined : Number(fields[19])
 }
 
-function isMissing(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return code === 'ENOENT' || code === 'ESRCH' || code === 'ENOTDIR'
+/** What `read` finds in /proc, or undefined when the process or thread is not there (any more). */
+function orMissing<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'ENOENT' || code === 'ESRCH' || code === 'ENOTDIR') return undefined
+    throw error
+  }
 }

@@ -44,7 +44,8 @@ export async function openLiveRam(client: QmpClient, process: HostProcess, optio
       backends.push({ backend, source: openProcessRam(process, { addressBytes, sizeBytes: backend.sizeBytes }) })
     }
     const ram = new GuestRam(regions.map((region) => toHostRegion(region, backends)))
-    return { ram, notDumped, backends }
+    const others = notDumped.map(({ name, startBytes, sizeBytes }) => ({ name, startBytes, sizeBytes }))
+    return { ram, notDumped: others, backends }
   } catch (error) {
     for (const { source } of backends) source[Symbol.dispose]()
     throw error

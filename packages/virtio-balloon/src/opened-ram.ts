@@ -23,6 +23,7 @@ export class OpenedRam implements GuestMemory, OfflineQuery {
   readonly #kind: 'live' | 'files'
   #ram: GuestRam
   #notDumped: readonly NotDumped[]
+  readonly #retired: GuestRam[] = []
   #closed = false
 
   constructor(kind: 'live' | 'files', ram: GuestRam, notDumped: readonly NotDumped[]) {
@@ -44,12 +45,11 @@ export class OpenedRam implements GuestMemory, OfflineQuery {
     return this.#notDumped
   }
 
-  /** Takes over `ram` and disposes of what was there before. */
+  /** Takes over `ram`. What was there before stays open until the end: an iteration may still be at work on it. */
   replace(ram: GuestRam, notDumped: readonly NotDumped[]): void {
-    const old = this.#ram
+    this.#retired.push(this.#ram)
     this.#ram = ram
     this.#notDumped = notDumped
-    old[Symbol.dispose]()
   }
 
   read(range: PfnRange, into: Uint8Array): void {
@@ -81,8 +81,9 @@ export class OpenedRam implements GuestMemory, OfflineQuery {
 
   /** Closes what is behind it. Idempotent. */
   close(): void {
-    if (!this.#closed) this.#ram[Symbol.dispose]()
+    if (this.#closed) return
     this.#closed = true
+    for (const ram of [...this.#retired, this.#ram]) ram[Symbol.dispose]()
   }
 
   /** Maximal runs. Where the guest has memory of kinds that differ in telling `swapped`, none is told: see capabilities. */

@@ -51,7 +51,12 @@ const refusals: [string, VirtioBalloonSource, OfflineErrorCode, RegExp][] = [
   ['a backing map out of order', files([whole], { backing: 'unsorted.json' }), 'INVALID', /must ascend/],
   ['notes that are not there', files([whole], { notes: 'no.elf' }), 'INVALID', /no\.elf/],
   ['notes that are no ELF', files([whole], { notes: 'ram.raw' }), 'INVALID', /expected an elf core.*ram\.raw, found/],
-  ['notes that are cut off', files([whole], { notes: 'short.elf' }), 'INVALID', /short\.elf, found: .* only 4 are left/],
+  [
+    'notes that are cut off',
+    files([whole], { notes: 'short.elf' }),
+    'INVALID',
+    /short\.elf, found: .* only 4 are left/,
+  ],
   ['a socket that is not there', qmp('no.sock'), 'GUEST_NOT_FOUND', /no\.sock.*start qemu with -qmp/],
   ['a socket that nobody listens on', qmp('ram.raw'), 'GUEST_NOT_FOUND', /ram\.raw.*listens/],
 ]

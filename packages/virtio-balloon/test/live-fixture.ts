@@ -44,11 +44,34 @@ export function truthOfFiles(guest: LabGuest, layout: readonly Placed[]): GuestT
   }
 }
 
+/**
+ * Truth of a stopped guest whose memory no file holds, from /proc/PID/pagemap: an entry with bit 63 is present, one with
+ * bit 62 is swapped (Linux Documentation/admin-guide/mm/pagemap.rst). `hva`: address of the memory in QEMU, in bytes.
+ */
+export function truthOfProcess(guest: LabGuest, layout: readonly Placed[], hva: number): GuestTruth {
+  const states = layout.flatMap(({ start, count, at }): BackingRun[] => {
+    const entries = readAt(`/proc/${guest.pid}/pagemap`, (hva / FRAME_BYTES + at) * 8, count * 8)
+    return Array.from({ length: count }, (_, i): BackingRun[] => {
+      const flags = entries[i * 8 + 7] ?? 0
+      if ((flags & 0xc0) === 0) return []
+      return [{ start: start + i, count: 1, state: (flags & 0x40) === 0 ? 'backed' : 'swapped' }]
+    }).flat()
+  })
+  return {
+    states,
+    content: (pfn) => {
+      const part = layout.find(({ start, count }) => start <= pfn && pfn < start + count)
+      if (!part) throw new RangeError(`frame ${pfn} is not in the layout`)
+      return readAt(`/proc/${guest.pid}/mem`, hva + (pfn - part.start + part.at) * FRAME_BYTES, FRAME_BYTES)
+    },
+  }
+}
+
 /** A fixture of the conformance suite around a stopped guest. */
-export async function liveFixture(guest: LabGuest, layout: readonly Placed[]): Promise<ConformanceFixture> {
+export async function liveFixture(guest: LabGuest, truth: GuestTruth): Promise<ConformanceFixture> {
   return {
     guest: await openLab(guest),
-    truth: truthOfFiles(guest, layout),
+    truth,
     heldOpen: () => readdirSync('/proc/self/fd').length,
   }
 }
