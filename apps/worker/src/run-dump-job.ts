@@ -75,7 +75,7 @@ async function makeAttempt(context: DumpJobContext, job: Job, token: string, sig
   const attempt = await artifacts.begin(asked.dump)
   const relay = relayProgress(job, (id) => context.announce(id), log)
   try {
-    log.info({ options: asked.options, attempt: job.attemptsMade + 1 }, 'dump begins')
+    log.info({ options: asked.options, attempt: job.attemptsStarted }, 'dump begins')
     const answer = await runChild(
       {
         task: 'dump',

@@ -158,7 +158,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       log,
     }),
   )
-  log.info({ host, guestsDir: config.guestsDir, artifactsDir: config.artifactsDir }, 'worker ready')
+  log.info({ guestsDir: config.guestsDir, artifactsDir: config.artifactsDir }, 'worker ready')
 
   const rest = stack.move()
   let closing: Promise<void> | undefined

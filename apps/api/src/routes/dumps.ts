@@ -58,7 +58,7 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
           headers: { link: `<${links.self}>; rel="related"` },
         })
       }
-      request.log.info({ job: dump.id, guest: id, host: guest.host }, 'dump accepted')
+      request.log.info({ job: dump.id, guest: id, on: guest.host }, 'dump accepted')
       // Accepted is accepted: when the queue does not answer now, the next sweep puts it there.
       await follow.look(dump.id)
       return reply
