@@ -17,11 +17,27 @@ import { readConsole, RunningGuest } from './running-guest.ts'
 
 const BOOT_TIMEOUT_MS = 180_000
 
+/** Multi-threaded software emulation now and then lets a kernel panic while it patches its own code at boot. */
+const BOOT_ATTEMPTS = 3
+
 /**
  * Boots a real guest and resolves when its init says it is ready, its balloon is inflated and its virtio-mem plugged.
- * Throws a LabError with the reason and the end of the guest's console when it does not get there; nothing is left then.
+ * A kernel that panics while it boots is booted again, at most twice, and that is said on stderr. Throws a LabError with
+ * the reason and the end of the guest's console when it does not get there; nothing is left then.
  */
 export async function bootGuest(options: GuestOptions): Promise<LabGuest> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await bootOnce(options)
+    } catch (error) {
+      const panicked = error instanceof LabError && error.message.includes('Kernel panic')
+      if (!panicked || attempt === BOOT_ATTEMPTS || options.signal?.aborted) throw error
+      process.stderr.write(`lab: a kernel panicked at boot, trying again: ${error.message}\n`)
+    }
+  }
+}
+
+async function bootOnce(options: GuestOptions): Promise<LabGuest> {
   const era = requireEra(options.era)
   const initrd = guestInitrd(era)
   const { memory = 'file', memMiB = 256, virtioMem } = options
