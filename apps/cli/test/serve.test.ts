@@ -102,7 +102,7 @@ test('kill -9 while a guest is paused: the guest runs again within 2 s, the dump
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ guest: 'web-1', level: 0, compression: 'zlib' }),
   })
-  expect(posted.status).toBe(202)
+  expect(`${posted.status} ${await posted.clone().text()}`).toMatch(/^202 /)
   await until('the guest is paused', async () => (await guest.status()) === 'paused')
   const start = performance.now()
   first.child.kill('SIGKILL')
