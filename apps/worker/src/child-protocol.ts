@@ -8,6 +8,7 @@ export const childTask = z.discriminatedUnion('task', [
     guest: guestId,
     descriptor: z.string(),
     stateDir: z.string(),
+    guardianScope: z.enum(['session', 'systemd']),
     output: z.string(),
     threads: z.int().min(1).optional(),
     options: dumpOptions,

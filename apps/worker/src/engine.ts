@@ -3,7 +3,7 @@ import type { DumpOptions, DumpProgress } from '@ullage/dump-job'
 /** What a child needs of the engine: packages/guests and packages/dump, or a double of them in tests. */
 export interface Engine<Descriptor, Guest extends AsyncDisposable> {
   loadDescriptor(path: string): Promise<Descriptor>
-  openGuest(descriptor: Descriptor, options: { stateDir: string; signal?: AbortSignal }): Promise<Guest>
+  openGuest(descriptor: Descriptor, options: EngineOpenOptions): Promise<Guest>
   dumpGuest(guest: Guest, options: EngineDumpOptions): Promise<unknown>
   pagesOf(guest: Guest, options: { pause: boolean; signal?: AbortSignal }): Promise<unknown>
 }
@@ -17,4 +17,10 @@ export interface EngineDumpOptions extends DumpOptions {
   readonly dryRun: boolean
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: DumpProgress) => void
+}
+
+export interface EngineOpenOptions {
+  readonly stateDir: string
+  readonly guardianScope: 'session' | 'systemd'
+  readonly signal?: AbortSignal
 }

@@ -82,6 +82,7 @@ async function makeAttempt(context: DumpJobContext, job: Job, token: string, sig
         guest: asked.guest,
         descriptor,
         stateDir: config.stateDir,
+        guardianScope: config.guardianScope,
         output: attempt.output,
         options: asked.options,
         ...(config.threads !== undefined && { threads: config.threads }),

@@ -37,8 +37,14 @@ async function answer<Descriptor, Guest extends AsyncDisposable>(
   task: ChildTask,
   signal: AbortSignal,
 ): Promise<ChildMessage> {
+  // Telling pages pauses nobody, so there is nobody to guard.
+  const guardianScope = task.task === 'dump' ? task.guardianScope : 'session'
   const { stateDir } = task
-  await using guest = await engine.openGuest(await engine.loadDescriptor(task.descriptor), { stateDir, signal })
+  await using guest = await engine.openGuest(await engine.loadDescriptor(task.descriptor), {
+    stateDir,
+    guardianScope,
+    signal,
+  })
   if (task.task === 'pages') {
     const pages = await engine.pagesOf(guest, { pause: false, signal })
     return childMessage.parse({ say: 'pages', pages: JSON.parse(JSON.stringify(pages)) })

@@ -16,6 +16,7 @@ test('what is not set has a default', () => {
     guestsDir: '/etc/ullage/guests',
     artifactsDir: '/srv/dumps',
     stateDir: '/run/ullage',
+    guardianScope: 'session',
     concurrency: 1,
     threads: undefined,
     lockMs: 30_000,
@@ -23,6 +24,12 @@ test('what is not set has a default', () => {
     shutdownMs: 20_000,
     logLevel: 'info',
   })
+})
+
+test('a service of systemd guards its guests from outside its own cgroup, unless told otherwise', () => {
+  const service = { ...least, INVOCATION_ID: '8d2c' }
+  expect(readWorkerConfig(service).guardianScope).toBe('systemd')
+  expect(readWorkerConfig({ ...service, ULLAGE_GUARDIAN_SCOPE: 'session' }).guardianScope).toBe('session')
 })
 
 test('every wrong setting is named, and no value is repeated', () => {

@@ -16,6 +16,7 @@ const environment = z.object({
   ULLAGE_GUESTS_DIR: folder,
   ULLAGE_ARTIFACTS_DIR: folder,
   ULLAGE_STATE_DIR: folder,
+  ULLAGE_GUARDIAN_SCOPE: z.enum(['session', 'systemd']).optional(),
   ULLAGE_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(1),
   ULLAGE_DUMP_THREADS: z.coerce.number().int().min(1).max(256).optional(),
   ULLAGE_LOCK_SECONDS: seconds(2, 3_600).default(30),
@@ -50,6 +51,8 @@ export function readWorkerConfig(env: Readonly<Record<string, string | undefined
     artifactsDir: data.ULLAGE_ARTIFACTS_DIR,
     /** Locks, and records of guests that are paused. */
     stateDir: data.ULLAGE_STATE_DIR,
+    /** How guardians of paused guests are started; systemd ends all of a service, what it started in sessions included. */
+    guardianScope: data.ULLAGE_GUARDIAN_SCOPE ?? (env.INVOCATION_ID === undefined ? 'session' : 'systemd'),
     concurrency: data.ULLAGE_CONCURRENCY,
     /** Compression threads of one dump; undefined leaves it to the engine. */
     threads: data.ULLAGE_DUMP_THREADS,

@@ -27,7 +27,15 @@ function dump(attempt: string, options: { signal?: AbortSignal; silenceMs?: numb
   let pid = 0
   const progress: string[] = []
   const answer = runChild(
-    { task: 'dump', guest: name, descriptor, stateDir: folder, output, options: dumpOptions.parse({}) },
+    {
+      task: 'dump',
+      guest: name,
+      descriptor,
+      stateDir: folder,
+      guardianScope: 'session',
+      output,
+      options: dumpOptions.parse({}),
+    },
     {
       module,
       silenceMs: options.silenceMs ?? 30_000,

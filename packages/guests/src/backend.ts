@@ -5,6 +5,8 @@ export interface OpenOptions {
   /** Folder for what must outlive this process: locks, and records of guests that are paused. */
   readonly stateDir: string
   readonly signal?: AbortSignal
+  /** How the process that guards a paused guest is started: `systemd` where this process is a service of systemd's. */
+  readonly guardianScope?: 'session' | 'systemd'
 }
 
 /** One way to reach a guest: how its `source` is written in a descriptor, and how it is opened. */
