@@ -8,7 +8,7 @@ import { checkOptions, type DumpOptions } from './dump-options.ts'
 import { estimateArtifact } from './estimate.ts'
 import { type Examination, examineGuest } from './examine-guest.ts'
 import { LocalArtifact, refuseUnlessFree } from './local-artifact.ts'
-import { countFrames, type DumpReport } from './report.ts'
+import { countFrames, type DumpReport, summarizeGuest } from './report.ts'
 import { effectiveLevel, levelBits } from './verdict.ts'
 import { type VerifiedArtifact, verifyArtifact } from './verify-artifact.ts'
 import { vmcoreFramesOf, vmcoreHeaderOf } from './vmcore-of-plan.ts'
@@ -177,13 +177,7 @@ function buildReport(parts: {
   const { word } = examined
   return {
     schema: 'ullage.report/1',
-    guest: {
-      backend: guest.identity.backend,
-      kernel: word.linux?.kernel ?? null,
-      vmcoreinfo: word.linux?.vmcoreinfoFrom ?? 'none',
-      pageSize: guest.memory.frameBytes,
-      machine: guest.identity.machine,
-    },
+    guest: summarizeGuest(guest, word.linux),
     frames: countFrames(examined.plan, artifact?.summary.zeroPages),
     disagreements: examined.disagreements,
     hostMemory: {

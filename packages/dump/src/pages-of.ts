@@ -1,7 +1,14 @@
 import type { OpenGuest } from '@ullage/offline-query'
 import { examineGuest } from './examine-guest.ts'
 import type { PlanRun } from './plan-dump.ts'
-import { countFrames, type Disagreements, type FrameCounts, type Warning } from './report.ts'
+import {
+  countFrames,
+  type Disagreements,
+  type FrameCounts,
+  type GuestSummary,
+  summarizeGuest,
+  type Warning,
+} from './report.ts'
 import type { Trust } from './verdict.ts'
 
 /** The level whose verdicts `pagesOf` tells. */
@@ -18,13 +25,7 @@ export interface PagesOptions {
 
 /** What `pagesOf` returns: counts in frames. */
 export interface PagesReport {
-  readonly guest: {
-    readonly backend: string
-    readonly kernel: string | null
-    readonly vmcoreinfo: 'note' | 'scan' | 'none'
-    readonly pageSize: number
-    readonly machine: string
-  }
+  readonly guest: GuestSummary
   readonly frames: FrameCounts
   readonly disagreements: Disagreements
   readonly trust: Trust
@@ -50,13 +51,7 @@ export async function pagesOf(guest: OpenGuest, options: PagesOptions): Promise<
   })
   const pausedMs = lease ? await lease.resume() : 0
   return {
-    guest: {
-      backend: guest.identity.backend,
-      kernel: word.linux?.kernel ?? null,
-      vmcoreinfo: word.linux?.vmcoreinfoFrom ?? 'none',
-      pageSize: word.linux?.pageBytes ?? guest.memory.frameBytes,
-      machine: guest.identity.machine,
-    },
+    guest: summarizeGuest(guest, word.linux),
     frames: countFrames(plan),
     disagreements,
     trust: word.trust,

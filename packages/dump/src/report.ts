@@ -1,4 +1,5 @@
-import type { GuestIdentity, HostMemory } from '@ullage/offline-query'
+import type { LinuxGuest } from '@ullage/linux-guest'
+import type { OpenGuest } from '@ullage/offline-query'
 import type { Compression } from '@ullage/vmcore'
 import { fates, type GuestClass, guestClasses, type HostState, hostStates } from './frame-codes.ts'
 import { GUEST_CLASS, HOST_STATE } from './frame-codes.ts'
@@ -39,16 +40,31 @@ export interface Disagreements {
   readonly alarm: boolean
 }
 
+/** What is known of the guest itself. */
+export interface GuestSummary {
+  readonly backend: string
+  /** OSRELEASE; null where the guest's word cannot be had. */
+  readonly kernel: string | null
+  readonly vmcoreinfo: 'note' | 'scan' | 'none'
+  /** Bytes. */
+  readonly pageSize: number
+  readonly machine: string
+}
+
+export function summarizeGuest(guest: OpenGuest, linux: LinuxGuest | undefined): GuestSummary {
+  return {
+    backend: guest.identity.backend,
+    kernel: linux?.kernel ?? null,
+    vmcoreinfo: linux?.vmcoreinfoFrom ?? 'none',
+    pageSize: linux?.pageBytes ?? guest.memory.frameBytes,
+    machine: guest.identity.machine,
+  }
+}
+
 /** What stands beside each artifact, as JSON. Sizes in bytes, counts in frames, times in milliseconds. */
 export interface DumpReport {
   readonly schema: 'ullage.report/1'
-  readonly guest: {
-    readonly backend: string
-    readonly kernel: string | null
-    readonly vmcoreinfo: 'note' | 'scan' | 'none'
-    readonly pageSize: number
-    readonly machine: string
-  }
+  readonly guest: GuestSummary
   readonly frames: FrameCounts
   readonly disagreements: Disagreements
   readonly hostMemory: {
@@ -142,5 +158,3 @@ export function disagreementWarnings(found: Disagreements): Warning[] {
   }
   return warnings
 }
-
-export type { GuestIdentity, HostMemory }
