@@ -1,9 +1,10 @@
-import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { runLoudly, tryRun } from './run-command.mjs'
 import { say, warn } from './say.mjs'
 import { SetupError } from './setup-error.mjs'
 
 const POLICY = '/usr/sbin/policy-rc.d'
+const OUR_POLICY = '#!/bin/sh\n# Here while the set-up of Ullage installs packages.\nexit 101\n'
 
 /** Installs Debian packages without questions, recommendations or services started. */
 export async function installPackages(names) {
@@ -21,12 +22,20 @@ export async function installPackages(names) {
 
 /** Keeps packages from starting their services: invoke-rc.d asks this program, and 101 means no. */
 async function withoutServices(action) {
-  if (existsSync(POLICY)) return action()
-  writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  if (existsSync(POLICY) && readFileSync(POLICY, 'utf8') !== OUR_POLICY) return action()
+  const restore = () => rmSync(POLICY, { force: true })
+  const interrupted = () => {
+    restore()
+    process.exit(130)
+  }
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
+  writeFileSync(POLICY, OUR_POLICY, { mode: 0o755 })
+  for (const signal of signals) process.once(signal, interrupted)
   try {
     return await action()
   } finally {
-    rmSync(POLICY)
+    restore()
+    for (const signal of signals) process.off(signal, interrupted)
   }
 }
 

@@ -6,6 +6,9 @@ import { output, tryRun } from './run-command.mjs'
 import { megabytes, say } from './say.mjs'
 import { SetupError } from './setup-error.mjs'
 
+// It must not outlive a set-up that is killed, or the next one finds it at work in the same folder.
+const APT_GET = ['setpriv', '--pdeathsig', 'KILL', 'apt-get']
+
 /**
  * Debian packages of one suite, without touching this machine's own apt: lists, state and cache lie in a folder of ours,
  * the mirror is the machine's own, and apt checks signatures and checksums as always.
@@ -62,7 +65,7 @@ export class PrivateApt {
     const partial = join(this.#downloads, `partial-${sha256}`)
     mkdirSync(partial, { recursive: true })
     if (sizeBytes > 2e6) say(`  downloading ${name} (${megabytes(sizeBytes)})`)
-    const argv = ['apt-get', '-c', this.#config, '-qq', 'download', `${name}=${version}`]
+    const argv = [...APT_GET, '-c', this.#config, '-qq', 'download', `${name}=${version}`]
     // apt-get continues a download of the same folder that was cut short; a second try heals a mirror's hiccup.
     const done = [1, 2].some(() => tryRun(argv, { cwd: partial }).status === 0)
     if (!done)
@@ -91,7 +94,7 @@ export class PrivateApt {
     if (main === undefined) throw new SetupError('the apt sources of this machine name no Debian mirror')
     say(`  reading the package index of ${this.#suite}`)
     this.#configure([[main, this.#suite]])
-    const update = ['apt-get', '-c', this.#config, '-qq', 'update', '--error-on=any']
+    const update = [...APT_GET, '-c', this.#config, '-qq', 'update', '--error-on=any']
     const { status, words } = tryRun(update)
     if (status !== 0) throw new SetupError(`the index of suite ${this.#suite} cannot be had: ${words}`)
     if (security !== undefined && this.#suite !== 'sid') {

@@ -7,7 +7,7 @@ export function reportManifest({ eras, readers }, cache) {
     const { missing } = eras[name]
     if (missing)
       warn(
-        `no guest kernel of ${name}: ${missing}\n  Every test of this era will fail by name. Try again with: npm run setup -- --refresh`,
+        `no guest kernel of ${name}: ${missing}\n  Every test of this era will fail by name. Try again with: npm run setup`,
       )
   }
   for (const [name, { missing }] of Object.entries(readers)) {

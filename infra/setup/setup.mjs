@@ -1,6 +1,6 @@
 // Brings everything that the demo and the tests need. Plain JavaScript for the Node that the machine has: there are no
 // packages yet when it starts.
-import { existsSync, mkdirSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -29,13 +29,22 @@ async function main() {
     whyStale(root) === undefined &&
     isManifestComplete(readManifest(cache), options)
   if (complete) return say(`everything is there (guest kernels and readers in ${cache})`)
-  mkdirSync(cache, { recursive: true })
+  makeFolder(cache)
   await withLock(cache, async () => {
     await ensureMachinePackages()
     await ensureNpmPackages(root)
     reportManifest(await fillLabCache(cache, options), cache)
   })
   if (!existsSync(join(root, 'node_modules/.bin/node'))) throw new SetupError('the npm package node is not installed')
+}
+
+function makeFolder(cache) {
+  try {
+    mkdirSync(cache, { recursive: true })
+    accessSync(cache, constants.W_OK)
+  } catch (error) {
+    throw new SetupError(`the cache folder ${cache} cannot be used: ${error.message}; name another one in ULLAGE_CACHE`)
+  }
 }
 
 function readOptions() {
@@ -52,7 +61,8 @@ function readOptions() {
 try {
   await main()
 } catch (error) {
-  if (!(error instanceof SetupError)) throw error
+  // What the file system or a program that cannot be started says is for the user; anything else is a fault of ours.
+  if (!(error instanceof SetupError) && error?.syscall === undefined) throw error
   process.stderr.write(`set-up failed: ${error.message}\n`)
   process.exitCode = 1
 }

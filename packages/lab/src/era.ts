@@ -31,7 +31,7 @@ export function requireEra(name: EraName): Era {
     throw new LabError(`no kernel of era ${name}: set-up has not tried to get it; run npm run setup`)
   }
   if ('missing' in entry) {
-    throw new LabError(`no kernel of era ${name}: ${entry.missing}; run npm run setup -- --refresh to try again`)
+    throw new LabError(`no kernel of era ${name}: ${entry.missing}; run npm run setup to try again`)
   }
   return { name, ...entry }
 }

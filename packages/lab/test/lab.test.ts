@@ -82,6 +82,16 @@ describe('a guest', () => {
     expect(truth.kpageflags.length).toBeGreaterThan((4096 * MIB) / 4096)
   })
 
+  test('has page tables of five levels or of four', async () => {
+    const levels: string[] = []
+    for (const cpu of ['max', 'qemu64'] as const) {
+      await using guest = await bootGuest({ era: 'bookworm', cpu })
+      const { vmcoreinfoText = '' } = await guest.truth()
+      levels.push(/^NUMBER\(pgtable_l5_enabled\)=(\d)$/m.exec(vmcoreinfoText)?.[1] ?? 'none')
+    }
+    expect(levels).toEqual(['1', '0'])
+  })
+
   test('that does not boot says why', async () => {
     const boot = bootGuest({ era: 'bookworm', append: 'rdinit=/nothing-there' })
     await expect(boot).rejects.toThrow(/bookworm guest .* did not boot: .*QEMU[\s\S]*Kernel panic/)
@@ -92,7 +102,9 @@ describe('a guest', () => {
     const child = spawn(process.execPath, ['--conditions=@ullage/source', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
-    const [line] = await once(createInterface({ input: child.stdout }), 'line')
+    const ended = once(child, 'exit').then(() => [''])
+    const [line] = await Promise.race([once(createInterface({ input: child.stdout }), 'line'), ended])
+    expect(line, 'the process that is to be killed did not get there').not.toBe('')
     const { pids, paths }: { pids: number[]; paths: string[] } = JSON.parse(String(line))
     expect(pids.map(isAlive)).toEqual([true, true])
     expect(paths.filter((path) => !existsSync(path))).toEqual([])
