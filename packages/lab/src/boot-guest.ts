@@ -18,20 +18,21 @@ import { readConsole, RunningGuest } from './running-guest.ts'
 const BOOT_TIMEOUT_MS = 180_000
 
 /** Multi-threaded software emulation now and then lets a kernel panic while it patches its own code at boot. */
-const BOOT_ATTEMPTS = 3
+const BOOT_ATTEMPTS = 5
+const BROKEN_BY_EMULATION = 'Kernel panic - not syncing: Fatal exception'
 
 /**
  * Boots a real guest and resolves when its init says it is ready, its balloon is inflated and its virtio-mem plugged.
- * A kernel that panics while it boots is booted again, at most twice, and that is said on stderr. Throws a LabError with
- * the reason and the end of the guest's console when it does not get there; nothing is left then.
+ * A kernel that emulation breaks while it boots is booted again, at most four times, and that is said on stderr. Throws a
+ * LabError with the reason and the end of the guest's console when it does not get there; nothing is left then.
  */
 export async function bootGuest(options: GuestOptions): Promise<LabGuest> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await bootOnce(options)
     } catch (error) {
-      const panicked = error instanceof LabError && error.message.includes('Kernel panic')
-      if (!panicked || attempt === BOOT_ATTEMPTS || options.signal?.aborted) throw error
+      const isBroken = error instanceof LabError && error.message.includes(BROKEN_BY_EMULATION)
+      if (!isBroken || attempt === BOOT_ATTEMPTS || options.signal?.aborted) throw error
       process.stderr.write(`lab: a kernel panicked at boot, trying again: ${error.message}\n`)
     }
   }
