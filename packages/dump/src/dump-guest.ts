@@ -8,6 +8,7 @@ import { checkOptions, type DumpOptions } from './dump-options.ts'
 import { estimateArtifact } from './estimate.ts'
 import { type Examination, examineGuest } from './examine-guest.ts'
 import { LocalArtifact, refuseUnlessFree } from './local-artifact.ts'
+import { peakBytes } from './peak-bytes.ts'
 import { countFrames, type DumpReport, summarizeGuest } from './report.ts'
 import { effectiveLevel, levelBits } from './verdict.ts'
 import { type VerifiedArtifact, verifyArtifact } from './verify-artifact.ts'
@@ -70,7 +71,8 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   }
 
   await refuseUnlessFits(artifact, estimate.atLeastBytes)
-  const header = vmcoreHeaderOf({ guest, word, cpus, elfNotes, level: options.level, compression: options.compression })
+  const level = effectiveLevel(examined.policy)
+  const header = vmcoreHeaderOf({ guest, word, cpus, elfNotes, level, compression: options.compression })
   const frames = vmcoreFramesOf(plan)
   const start = { kdump: startKdump, flattened: startFlattened, elf: startElf }[options.format]
   const writer: VmcoreWriter = await start(artifact, header, frames)
@@ -148,10 +150,10 @@ async function compressAndWrite(options: {
 }
 
 function refuseUnlessWhole(written: VmcoreSummary, found: VerifiedArtifact): void {
-  if (found.bytes === written.bytes && found.pages === written.pages && found.trailingBytes === 0) return
+  if (found.bytes === written.bytes && found.pages === written.pages) return
   throw new DumpError(
     'VERIFY_FAILED',
-    `${written.pages} pages in ${written.bytes} bytes were written, ${found.pages} pages in ${found.bytes} bytes read back, with ${found.trailingBytes} bytes after them`,
+    `${written.pages} pages in ${written.bytes} bytes were written, ${found.pages} pages in ${found.bytes} bytes read back`,
   )
 }
 
@@ -195,7 +197,7 @@ function buildReport(parts: {
         : []),
     ],
     consistency: { mode: parts.mode, pausedMs: Math.round(parts.pausedMs) },
-    process: { peakBytes: process.resourceUsage().maxRSS * 1024, codec: parts.codec },
+    process: { peakBytes: peakBytes(), codec: parts.codec },
     ...(artifact
       ? {
           artifact: {
@@ -204,7 +206,8 @@ function buildReport(parts: {
             sha256: artifact.sha256,
             format: options.format,
             compression: options.format === 'elf' ? ('none' as const) : options.compression,
-            level: options.level,
+            level: effectiveLevel(examined.policy),
+            requestedLevel: options.level,
             pages: artifact.summary.pages,
             zeroPages: artifact.summary.zeroPages,
           },

@@ -85,7 +85,9 @@ export interface DumpReport {
     readonly sha256: string
     readonly format: 'kdump' | 'flattened' | 'elf'
     readonly compression: Compression
+    /** The level that counted: with trust `both` or `host` only bit 1 of what was asked for. */
     readonly level: number
+    readonly requestedLevel: number
     readonly pages: number
     readonly zeroPages: number
   }

@@ -105,7 +105,10 @@ function levelLeavesOut(level: number, guestClass: number): boolean {
   }
 }
 
-/** The level that counts: with trust `both` only bit 1 of it. */
+/**
+ * The level that counts, which is also the one a dump claims: readers such as makedumpfile leave out at least what the
+ * header says was left out. Where the guest's word does not count (trust `both`, or `host`) only bit 1 is left of it.
+ */
 export function effectiveLevel(policy: Pick<Policy, 'level' | 'trust'>): number {
-  return policy.trust === 'both' ? policy.level & levelBits.zero : policy.level
+  return policy.trust === 'guest' ? policy.level : policy.level & levelBits.zero
 }
