@@ -114,6 +114,21 @@ test('raises the alarm for protected frames without memory, and for more than 1 
   })
 })
 
+test('where the kernel cannot say offline, frames without memory are no alarm and are counted as that', () => {
+  const classes = new Uint8Array(total).fill(GUEST_CLASS.inUse)
+  const states = new Uint8Array(total)
+  states.fill(HOST_STATE.unbacked, 0, 50)
+  const idle = PfnSet.of([{ start: 32_700, count: 40 }])
+  const made = plan(classes, states, [{ start: 32_700, count: 10 }], { ...policy, offlineTold: false }, idle).made
+  expect(findDisagreements(made, 4096)).toMatchObject({
+    inUseUnbacked: 50,
+    offlineUntold: 40,
+    idleUnbacked: 0,
+    protectedUnbacked: 0,
+    alarm: false,
+  })
+})
+
 test('memory freed by the kernel image and given to the balloon is no alarm', () => {
   const classes = new Uint8Array(total).fill(GUEST_CLASS.inUse)
   const states = new Uint8Array(total)

@@ -51,6 +51,8 @@ export interface DumpPlan {
   readonly protectedUnbacked: number
   /** Frames in use by class that the host does not back and that nobody holds. */
   readonly idleUnbacked: number
+  /** As in the policy: false where offline frames look as if they were in use. */
+  readonly offlineTold: boolean
 }
 
 /**
@@ -71,6 +73,7 @@ export function planDump(witnesses: Witnesses, policy: Policy, onRun?: (run: Pla
     notes: new Float64Array(4),
     protectedUnbacked: 0,
     idleUnbacked: 0,
+    offlineTold: policy.offlineTold,
   }
   const emitter = new RunEmitter(onRun)
   const classes = new Uint8Array(WINDOW_FRAMES)
@@ -103,10 +106,12 @@ export function planDump(witnesses: Witnesses, policy: Policy, onRun?: (run: Pla
       const index = verdictIndex(guestClass, hostState, guard === 1)
       let fate = verdicts.fate[index] as number
       if (probed && fate === FATE.write && !witnesses.canRead(run.start)) fate = FATE.leaveOut
-      const idle = guestClass === GUEST_CLASS.inUse && hostState === HOST_STATE.unbacked ? witnesses.countIdle(run) : 0
+      const isAbsent = guestClass === GUEST_CLASS.inUse && hostState === HOST_STATE.unbacked
+      // Where the kernel cannot say offline, what it gave to a balloon looks like this too: it is counted as that.
+      const idle = isAbsent && policy.offlineTold ? witnesses.countIdle(run) : 0
       account(plan, run, guestClass, hostState, fate, verdicts.note[index] as number)
       plan.idleUnbacked += idle
-      if (guard === 1 && hostState === HOST_STATE.unbacked && reliedUpon(guestClass)) {
+      if (guard === 1 && policy.offlineTold && hostState === HOST_STATE.unbacked && reliedUpon(guestClass)) {
         plan.protectedUnbacked += run.count - idle
       }
       emitter.add(run, guestClass, hostState, fate)

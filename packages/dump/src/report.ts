@@ -125,7 +125,7 @@ export function findDisagreements(plan: DumpPlan, frameBytes: number): Disagreem
   const inUse = hostStates.reduce((sum, _, state) => sum + at(GUEST_CLASS.inUse, state), 0)
   const inUseUnbacked = at(GUEST_CLASS.inUse, HOST_STATE.unbacked)
   const offlineUntold = plan.notes[NOTE.offlineUntold] ?? 0
-  const suspicious = inUseUnbacked - plan.idleUnbacked - offlineUntold
+  const suspicious = plan.offlineTold ? inUseUnbacked - plan.idleUnbacked : 0
   return {
     reclaimableBytes: reclaimable * frameBytes,
     untouched: plan.notes[NOTE.untouched] ?? 0,
