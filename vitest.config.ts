@@ -16,6 +16,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['{packages,apps}/*/src/**/*.test.ts', 'infra/**/*.test.ts'],
+          // A busy machine is slow, not wrong.
+          testTimeout: 120_000,
           execArgv,
         },
       },
