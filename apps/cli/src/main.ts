@@ -40,15 +40,24 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<void> 
   await (await load())(rest, signal)
 }
 
+/** How long what runs has to end after a signal, in milliseconds; serve may have to put its jobs back. */
+const HEEDED_WITHIN_MS = process.argv[2] === 'serve' ? 90_000 : 10_000
+
 const abort = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(name, () => abort.abort(new DOMException(`received ${name}`, 'AbortError')))
+  process.on(name, () => {
+    abort.abort(new DOMException(`received ${name}`, 'AbortError'))
+    // What does not heed the signal (a file system that hangs) must not keep the process: the guardian lets the guest run.
+    setTimeout(() => process.exit(EXIT.interrupted), HEEDED_WITHIN_MS).unref()
+  })
 }
 // A reader that closes its end of the pipe (`| head`) wants no more; that is no failure of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(EXIT.done)
-  throw error
+  process.stderr.write(`ullage: standard output cannot be written: ${error.message}\n`)
+  process.exit(EXIT.failed)
 })
+process.stderr.on('error', () => process.exit(EXIT.failed))
 
 try {
   await run(process.argv.slice(2), abort.signal)

@@ -101,6 +101,19 @@ describe('a wrong descriptor', () => {
   })
 })
 
+test.each(['dump', 'pages', 'verify', 'inspect'])('a FIFO is not waited for by %s', async (command) => {
+  const fifo = join(folder, `fifo-${command}`)
+  execFileSync('mkfifo', [fifo])
+  const output = command === 'dump' ? ['-o', join(folder, 'out.vmcore')] : []
+  expectRefusal(await run(command, fifo, ...output), 2, /no(t a)? regular file/)
+})
+
+test('a descriptor that does not end is refused', async () => {
+  expectRefusal(await run('pages', '/dev/zero'), 2, /no regular file/)
+  writeFileSync(join(folder, 'large.json'), ' '.repeat(2 * MiB))
+  expectRefusal(await run('pages', join(folder, 'large.json')), 2, /at most 1048576/)
+})
+
 describe('an output', () => {
   test('that exists is not overwritten', async () => {
     const result = await run('dump', files('g1', [whole]), '-o', join(folder, 'existing.vmcore'))
@@ -113,6 +126,11 @@ describe('an output', () => {
 
   test('in a folder that is not there is refused', async () => {
     expectRefusal(await run('dump', files('g3', [whole]), '-o', join(folder, 'no', 'x')), 2, /no is not there/)
+  })
+
+  test('whose name is too long for a file is refused', async () => {
+    const result = await run('dump', files('g8', [whole]), '-o', join(folder, 'x'.repeat(250)))
+    expectRefusal(result, 2, /cannot write.*ENAMETOOLONG/)
   })
 
   test('whose report exists is refused before anything is written', async () => {

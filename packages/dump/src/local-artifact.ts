@@ -119,9 +119,9 @@ export class LocalArtifact implements PositionedSink, AsyncDisposable {
 
 /** Throws DumpError when `path` cannot become a new file: it exists, or its folder does not. */
 export async function refuseUnlessFree(path: string): Promise<void> {
-  const found = await lstat(path).catch(ignoreMissing)
+  const found = await lstat(path).catch((error: unknown) => ignoreMissing(error, path))
   if (found) throw exists(path, found.isDirectory())
-  const folder = await stat(dirname(path)).catch(ignoreMissing)
+  const folder = await stat(dirname(path)).catch((error: unknown) => ignoreMissing(error, path))
   if (!folder?.isDirectory()) {
     throw new DumpError(
       'OUTPUT_NOT_WRITABLE',
@@ -130,9 +130,9 @@ export async function refuseUnlessFree(path: string): Promise<void> {
   }
 }
 
-function ignoreMissing(error: unknown): undefined {
+function ignoreMissing(error: unknown, path: string): undefined {
   if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined
-  throw error
+  throw notWritable(path, error)
 }
 
 function exists(path: string, isFolder = false): DumpError {

@@ -1,5 +1,6 @@
 import type { OpenGuest } from '@ullage/offline-query'
-import { readFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import type { OpenOptions } from './backend.ts'
@@ -17,7 +18,10 @@ export interface GuestDescriptor {
   readonly open: (options: OpenOptions) => Promise<OpenGuest>
 }
 
-const outer = z.strictObject({ backend: z.string(), source: z.unknown() })
+const outer = z.strictObject({
+  backend: z.string(),
+  source: z.record(z.string(), z.unknown(), { error: 'expected an object that says where the guest is' }),
+})
 
 /** Reads and checks a descriptor. Opens nothing it names. Throws DescriptorError. */
 export async function loadDescriptor(path: string): Promise<GuestDescriptor> {
@@ -40,15 +44,24 @@ export function openGuest(descriptor: GuestDescriptor, options: OpenOptions): Pr
 }
 
 async function readText(path: string): Promise<string> {
+  const refuse = (found: string, cause?: unknown) =>
+    new DescriptorError(`expected a guest descriptor (a JSON file) at ${path}: ${found}`, { cause })
+  // Without O_NONBLOCK opening a FIFO waits for a writer, for ever.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
+    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    throw refuse(missing ? 'there is no such file' : String(error), error)
+  })
   try {
-    const text = await readFile(path, 'utf8')
-    if (text.length > MAX_BYTES) throw new DescriptorError(`${path}: a guest descriptor has at most ${MAX_BYTES} bytes`)
-    return text
+    const stat = await file.stat()
+    if (!stat.isFile()) throw refuse(stat.isDirectory() ? 'it is a folder' : 'it is no regular file')
+    if (stat.size > MAX_BYTES) throw refuse(`it has ${stat.size} bytes, a descriptor has at most ${MAX_BYTES}`)
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_BYTES + 1), 0, MAX_BYTES + 1, 0)
+    if (bytesRead > MAX_BYTES) throw refuse(`it has more than ${MAX_BYTES} bytes`)
+    return buffer.toString('utf8', 0, bytesRead)
   } catch (error) {
-    if (error instanceof DescriptorError) throw error
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    const found = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : String(error)
-    throw new DescriptorError(`expected a guest descriptor (a JSON file) at ${path}: ${found}`, { cause: error })
+    throw error instanceof DescriptorError ? error : refuse(String(error), error)
+  } finally {
+    await file.close()
   }
 }
 

@@ -40,7 +40,11 @@ export function toOfflineError(error: unknown, kind: 'live' | 'files'): unknown 
   // A frame that cannot be read is named as such whatever the reason, unless all of a live guest is gone.
   const isFrame = error.pfn !== undefined && (kind === 'files' || error.code !== 'GONE')
   const code = isFrame ? 'UNREADABLE' : (kind === 'live' ? LIVE : FILES)[error.code]
-  return new OfflineError(code, error.message, { cause: error })
+  const isGone = kind === 'live' && error.code === 'GONE'
+  const message = isGone
+    ? `the guest's qemu is gone (${error.message}); see its own log, and start the guest again`
+    : error.message
+  return new OfflineError(code, message, { cause: error })
 }
 
 /** Runs `body`, and translates what it throws. */

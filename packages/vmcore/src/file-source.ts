@@ -1,7 +1,10 @@
-import { close, fstat, open, read, type Stats } from 'node:fs'
+import { close, constants, fstat, open, read, type Stats } from 'node:fs'
 import { promisify } from 'node:util'
 import type { ByteSource } from './byte-source.ts'
 import { VmcoreError } from './vmcore-error.ts'
+
+/** Without O_NONBLOCK opening a FIFO waits for a writer, for ever. */
+const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK
 
 const openFile = promisify(open)
 const closeFile = promisify(close)
@@ -16,7 +19,7 @@ export async function openFileSource(file: string | number): Promise<ByteSource>
   const name = typeof file === 'number' ? `descriptor ${file}` : file
   let fd: number
   try {
-    fd = typeof file === 'number' ? file : await openFile(file, 'r')
+    fd = typeof file === 'number' ? file : await openFile(file, OPEN_FLAGS)
   } catch (cause) {
     throw new VmcoreError('UNREADABLE', `cannot open ${name}: ${messageOf(cause)}`, { cause })
   }
