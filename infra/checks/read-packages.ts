@@ -19,8 +19,9 @@ export interface Package {
   readonly readsEnvironment: readonly string[]
 }
 
+/** Static and dynamic imports, and any call with one of our packages as its only argument (require, resolve). */
 const IMPORT =
-  /(?:^|[\s;}])(?:import|export)\s+(?:[^'";]*?\sfrom\s+)?['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*[,)]/g
+  /(?:^|[\s;}])(?:import|export)\s+(?:[^'";]*?\sfrom\s+)?['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*[,)]|\(\s*['"](@ullage\/[^'"]+)['"]\s*\)/g
 
 /** Every workspace package under `root`, with what it declares and what its sources import. */
 export function readPackages(root: string): Package[] {
@@ -50,12 +51,15 @@ function readPackage(root: string, folder: string): Package {
     devDependencies: Object.keys(manifest.devDependencies ?? {}),
     imports: sources.flatMap(({ file, text, isTest }) =>
       [...text.matchAll(IMPORT)]
-        .map((match) => ({ file, isTest, specifier: (match[1] ?? match[2]) as string }))
+        .map((match) => ({ file, isTest, specifier: (match[1] ?? match[2] ?? match[3]) as string }))
         // Code that a test writes into a string, to be run elsewhere.
         .filter(({ specifier }) => !specifier.includes('${')),
     ),
     readsEnvironment: sources
-      .filter(({ text, isTest }) => !isTest && text.includes('process.env'))
+      .filter(
+        ({ text, isTest }) =>
+          !isTest && /\bprocess\.env\b|\benv\b[^=\n]*\}\s*=\s*process\b|['"](?:node:)?process['"]/.test(text),
+      )
       .map(({ file }) => file),
   }
 }

@@ -1,4 +1,5 @@
 import { createWriteStream } from 'node:fs'
+import { rename, rm } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
@@ -56,7 +57,13 @@ export async function getJson<T>(api: string, path: string, signal: AbortSignal)
 export async function download(api: string, path: string, to: string, signal: AbortSignal): Promise<void> {
   const response = await fetch(new URL(path, api), { signal })
   if (!response.ok || !response.body) throw new Error(`download: HTTP ${response.status}`)
-  await pipeline(Readable.fromWeb(response.body), createWriteStream(to, { flags: 'wx' }))
+  const partial = `${to}.partial`
+  try {
+    await pipeline(Readable.fromWeb(response.body), createWriteStream(partial))
+    await rename(partial, to)
+  } finally {
+    await rm(partial, { force: true })
+  }
 }
 
 async function answerOf<T>(response: Response): Promise<T> {
