@@ -29,7 +29,7 @@ export async function openElf(
   checkElfHeader(header)
   const headers = await countProgramHeaders(bytes, header)
   const tableEnd = Number(header.e_phoff) + headers * Elf64_Phdr.size
-  const { content, memory, elfNotes, notesEnd } = await readElfSegments(bytes, Number(header.e_phoff), headers, signal)
+  const { content, memory, elfNotes, notesEnd } = await readElfSegments(bytes, header, headers, signal)
 
   const vmcoreinfo = findVmcoreinfo(elfNotes)
   const pageBytes = pageBytesOf(vmcoreinfo)

@@ -14,6 +14,7 @@ import {
   PT_NOTE,
 } from '@ullage/layout'
 import { type ByteSource, readBytes } from './byte-source.ts'
+import { checkFileRanges } from './check-file-ranges.ts'
 import { ExtentList, ExtentMap } from './extent-map.ts'
 import { checkInside } from './file-source.ts'
 import { MAX_PFN } from './kdump-info.ts'
@@ -81,16 +82,18 @@ export async function countProgramHeaders(bytes: ByteSource, header: Elf64Ehdr):
   return count
 }
 
-/** Reads `count` program headers and all notes. Where segments overlap the first one holds. Throws VmcoreError. */
+/** Reads the `count` program headers that `header` speaks of, and all notes. Where segments overlap the first one holds. Throws VmcoreError. */
 export async function readElfSegments(
   bytes: ByteSource,
-  position: number,
+  header: Elf64Ehdr,
   count: number,
   signal: AbortSignal | undefined,
 ): Promise<ElfSegments> {
   const content = new ExtentList()
   const memory = new ExtentList()
+  const position = Number(header.e_phoff)
   const notes: Uint8Array[] = []
+  const notesInFile = new ExtentList()
   let notesBytes = 0
   let notesEnd = 0
   let loads = 0
@@ -106,6 +109,7 @@ export async function readElfSegments(
         const blob = await readNotes(bytes, segment.p_offset, segment.p_filesz, notesBytes)
         notes.push(blob)
         notesBytes += blob.length
+        notesInFile.add(Number(segment.p_offset), blob.length, Number(segment.p_offset))
         notesEnd = Math.max(notesEnd, Number(segment.p_offset) + blob.length)
       }
       if (segment.p_type !== PT_LOAD || segment.p_paddr === NO_ADDRESS) continue
@@ -117,6 +121,7 @@ export async function readElfSegments(
   if (loads > 1 && placed === 0) {
     throw new VmcoreError('NOT_A_VMCORE', `the core of a process: none of its ${loads} segments has a physical address`)
   }
+  checkFileRanges(header, count, content, notesInFile)
   return {
     content: ExtentMap.of(content, 'first'),
     memory: ExtentMap.of(memory, 'first'),
@@ -133,16 +138,24 @@ function addSegment(
   memory: ExtentList,
 ): void {
   const { p_paddr, p_memsz, p_filesz, p_offset } = segment
-  const size = p_filesz > p_memsz ? p_filesz : p_memsz
-  if (p_paddr + size > MAX_ADDRESS) {
-    throw new VmcoreError('CORRUPT', `segment ${index} has ${size} bytes at 0x${p_paddr.toString(16)}, beyond 52 bits`)
+  if (p_paddr + p_memsz > MAX_ADDRESS) {
+    throw new VmcoreError(
+      'CORRUPT',
+      `segment ${index} has ${p_memsz} bytes at 0x${p_paddr.toString(16)}, beyond 52 bits`,
+    )
   }
-  memory.add(Number(p_paddr), Number(size), Number(p_paddr))
+  memory.add(Number(p_paddr), Number(p_memsz), Number(p_paddr))
   if (p_filesz === 0n) return
   if (p_offset > BigInt(Number.MAX_SAFE_INTEGER)) {
     throw new VmcoreError('CORRUPT', `segment ${index} cannot be at offset ${p_offset}`)
   }
   checkInside(bytes.sizeBytes, Number(p_filesz), Number(p_offset), `segment ${index}`)
+  if (p_memsz < p_filesz) {
+    throw new VmcoreError(
+      'CORRUPT',
+      `segment ${index} has ${p_filesz} bytes at offset ${p_offset} for ${p_memsz} bytes of memory, expected no more`,
+    )
+  }
   content.add(Number(p_paddr), Number(p_filesz), Number(p_offset))
 }
 

@@ -95,6 +95,13 @@ export class ExtentList {
     this.#count++
   }
 
+  *[Symbol.iterator](): Generator<Extent> {
+    for (let i = 0; i < 3 * this.#count; i += 3) {
+      const values = this.#values
+      yield { start: values[i] as number, length: values[i + 1] as number, position: values[i + 2] as number }
+    }
+  }
+
   arrays(): { starts: Float64Array; lengths: Float64Array; positions: Float64Array } {
     const pick = (field: number): Float64Array => {
       const picked = new Float64Array(this.#count)

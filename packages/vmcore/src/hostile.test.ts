@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { Elf64_Ehdr, Elf64_Phdr, encodeElfNote, offsetOf } from '@ullage/layout'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { decompress } from '../test/page-codecs.ts'
+import { decompress, encodePage } from '../test/page-codecs.ts'
 import { temporaryFolder } from '../test/temporary-folder.ts'
 import { type DumpFormat, fillByPfn, formats, writeDump } from '../test/write-dump.ts'
 import {
@@ -17,6 +17,7 @@ import {
 import { openVmcore } from './open-vmcore.ts'
 import { type VerifySummary, verifyVmcore } from './verify-vmcore.ts'
 import { VmcoreError, type VmcoreErrorCode } from './vmcore-error.ts'
+import { pageFlags } from './vmcore-writer.ts'
 
 const dir = temporaryFolder()
 const PAGE = 4096
@@ -174,9 +175,125 @@ describe('kdump with', () => {
   })
 })
 
+/** Bitmap 2 of frames 2 to 10 and 40001 to 40008 without some of them. */
+const clear =
+  (...pfns: number[]): Harm =>
+  (b) => {
+    for (const pfn of pfns)
+      b.writeUInt8(b.readUInt8(BITMAP_2 + (pfn >>> 3)) & ~(1 << (pfn & 7)), BITMAP_2 + (pfn >>> 3))
+  }
+
+describe('kdump whose descriptors would belong to other frames', () => {
+  test.each([
+    ['the first frame', clear(2)],
+    ['a frame in between', clear(6)],
+    ['the last frame', clear(40_008)],
+    ['half of them', clear(2, 4, 6, 8, 10, 40_002, 40_004, 40_006)],
+    ['all but one', clear(2, 3, 4, 5, 6, 7, 8, 9, 10, 40_001, 40_002, 40_003, 40_004, 40_005, 40_006, 40_007)],
+  ] as const)('bitmap 2 without %s', async (_, harm) => {
+    const bytes = copyOf('kdump')
+    harm(bytes)
+    const path = join(dir, 'shifted')
+    writeFileSync(path, bytes)
+    await using vmcore = await openVmcore(path, { decompress })
+    const end = DESCRIPTORS + vmcore.info.storedFrames * page_desc.size
+    await expect(verifyVmcore(vmcore)).rejects.toMatchObject({
+      code: 'CORRUPT',
+      message: expect.stringContaining(
+        `has ${vmcore.info.storedFrames} frames stored, so page data is expected at offset ${end}, the first is found at`,
+      ),
+    })
+  })
+
+  test('bitmap 2 with a frame more', async () => {
+    const bytes = copyOf('kdump')
+    bytes.writeUInt8(bytes.readUInt8(BITMAP_2) | 1, BITMAP_2)
+    expect(await errorOf(bytes)).toMatchObject({ code: 'CORRUPT' })
+  })
+
+  test('no frame in bitmap 2: what is left is counted', async () => {
+    const bytes = copyOf('kdump')
+    bytes.fill(0, BITMAP_2, DESCRIPTORS)
+    expect(await readAll(bytes)).toMatchObject({ pages: 0, trailingBytes: bytes.length - DESCRIPTORS })
+  })
+})
+
+describe('kdump whose data starts with a page that no frame uses', () => {
+  const withGap = (gap: Buffer): Buffer => {
+    const bytes = copyOf('kdump')
+    for (let i = 0; i < STORED; i++) {
+      const at = desc(i, 'offset')
+      bytes.writeBigInt64LE(bytes.readBigInt64LE(at) + BigInt(gap.length), at)
+    }
+    return Buffer.concat([bytes.subarray(0, DATA), gap, bytes.subarray(DATA)])
+  }
+
+  test('of zeros, as makedumpfile and QEMU always write it', async () => {
+    expect(await readAll(withGap(Buffer.alloc(PAGE)))).toMatchObject({ pages: STORED, trailingBytes: 0 })
+  })
+
+  test.each([
+    ['of something else', Buffer.alloc(PAGE, 1)],
+    ['of another size', Buffer.alloc(PAGE - 1)],
+    ['of two pages', Buffer.alloc(2 * PAGE)],
+    ['of one descriptor', Buffer.alloc(page_desc.size)],
+  ])('%s', async (_, gap) => {
+    const error = await errorOf(withGap(gap))
+    expect(error.code).toBe('CORRUPT')
+    expect(error.message).toContain(`expected at offset ${DATA}, the first is found at offset ${DATA + gap.length}`)
+  })
+
+  test('of zeros, and no frame at all', async () => {
+    const bytes = withGap(Buffer.alloc(PAGE)).subarray(0, DATA + PAGE)
+    bytes.fill(0, BITMAP_2, DESCRIPTORS)
+    const moved = Buffer.concat([bytes.subarray(0, DESCRIPTORS), bytes.subarray(DATA)])
+    expect(await readAll(moved)).toMatchObject({ pages: 0, trailingBytes: 0 })
+  })
+})
+
+describe('kdump with a compressed page that ends before its size', () => {
+  const page = Buffer.alloc(PAGE, 'q')
+  /** The second stored frame, pfn 3, gets the given bytes at the end of the file. */
+  const withPage = (data: Uint8Array, flags: number): Buffer => {
+    const bytes = copyOf('kdump')
+    bytes.writeBigInt64LE(BigInt(bytes.length), desc(1, 'offset'))
+    bytes.writeUInt32LE(data.length, desc(1, 'size'))
+    bytes.writeUInt32LE(flags, desc(1, 'flags'))
+    return Buffer.concat([bytes, data])
+  }
+
+  test.each(['zstd', 'lzo', 'snappy', 'zlib'] as const)('%s', async (compression) => {
+    const piece = Buffer.from(encodePage(page, compression).bytes)
+    const flags = pageFlags[compression]
+    expect(await readAll(withPage(piece, flags))).toMatchObject({ pages: STORED })
+    for (const rest of [Buffer.alloc(1), Buffer.alloc(40), Buffer.from('JUNK'), piece]) {
+      const bytes = withPage(Buffer.concat([piece, rest]), flags)
+      const error = await errorOf(bytes)
+      expect(error.code).toBe('CORRUPT')
+      const at = bytes.length - piece.length - rest.length
+      expect(error.message).toMatch(
+        new RegExp(
+          `^pfn 0x3 at offset ${at} does not decompress \\(${compression}\\): ${piece.length + rest.length} bytes`,
+        ),
+      )
+    }
+  })
+
+  test('zstd: two frames that make one page, and one that is skipped', async () => {
+    const half = Buffer.from(encodePage(page.subarray(0, PAGE / 2), 'zstd').bytes)
+    const whole = Buffer.from(encodePage(page, 'zstd').bytes)
+    const skipped = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4])
+    for (const data of [Buffer.concat([half, half]), Buffer.concat([whole, skipped])]) {
+      expect(await errorOf(withPage(data, pageFlags.zstd))).toMatchObject({ code: 'CORRUPT' })
+    }
+  })
+})
+
 const elf = (field: keyof typeof Elf64_Ehdr.offsets): number => offsetOf(Elf64_Ehdr, field)
 const phdr = (index: number, field: keyof typeof Elf64_Phdr.offsets): number =>
   Elf64_Ehdr.size + index * Elf64_Phdr.size + offsetOf(Elf64_Phdr, field)
+
+const notesEnd = (b: Buffer): bigint => b.readBigUInt64LE(phdr(0, 'p_offset')) + b.readBigUInt64LE(phdr(0, 'p_filesz'))
 
 const elfHarms: readonly (readonly [string, VmcoreErrorCode, Harm])[] = [
   ['another type', 'NOT_A_VMCORE', (b) => b.writeUInt16LE(2, elf('e_type'))],
@@ -210,6 +327,36 @@ const elfHarms: readonly (readonly [string, VmcoreErrorCode, Harm])[] = [
       b.writeBigUInt64LE(0n, phdr(2, 'p_paddr'))
     },
   ],
+  ['less memory than content', 'CORRUPT', (b) => b.writeBigUInt64LE(BigInt(8 * PAGE), phdr(1, 'p_memsz'))],
+  ['a segment over the header', 'CORRUPT', (b) => b.writeBigUInt64LE(0n, phdr(1, 'p_offset'))],
+  ['a segment over the program headers', 'CORRUPT', (b) => b.writeBigUInt64LE(100n, phdr(1, 'p_offset'))],
+  ['a segment over the end of the notes', 'CORRUPT', (b) => b.writeBigUInt64LE(notesEnd(b) - 1n, phdr(1, 'p_offset'))],
+  [
+    'a segment over section headers',
+    'CORRUPT',
+    (b) => {
+      b.writeBigUInt64LE(b.readBigUInt64LE(phdr(2, 'p_offset')) - 32n, elf('e_shoff'))
+      b.writeUInt16LE(1, elf('e_shnum'))
+    },
+  ],
+  [
+    'notes inside a segment',
+    'CORRUPT',
+    (b) => {
+      const notes = Number(b.readBigUInt64LE(phdr(0, 'p_offset')))
+      const inside = Number(b.readBigUInt64LE(phdr(2, 'p_offset'))) + PAGE
+      b.copy(b, inside, notes, Number(notesEnd(b)))
+      b.writeBigUInt64LE(BigInt(inside), phdr(0, 'p_offset'))
+    },
+  ],
+  [
+    'a segment over the notes that an earlier one hides',
+    'CORRUPT',
+    (b) => {
+      b.writeBigUInt64LE(b.readBigUInt64LE(phdr(1, 'p_paddr')), phdr(2, 'p_paddr'))
+      b.writeBigUInt64LE(notesEnd(b) - 8n, phdr(2, 'p_offset'))
+    },
+  ],
   ['the mark of an incomplete dump', 'TRUNCATED', (b) => b.writeUInt32LE(1, elf('e_flags'))],
 ]
 
@@ -218,6 +365,19 @@ describe('elf with', () => {
     const bytes = copyOf('elf')
     harm(bytes)
     expect((await errorOf(bytes)).code).toBe(code)
+  })
+
+  test('a segment over the notes: both places named; right behind them: none of that', async () => {
+    const bytes = copyOf('elf')
+    const end = Number(notesEnd(bytes))
+    const start = bytes.readBigUInt64LE(phdr(0, 'p_offset'))
+    bytes.writeBigUInt64LE(BigInt(end - 1), phdr(1, 'p_offset'))
+    expect((await errorOf(bytes)).message).toBe(
+      `the segment at 0x2000 claims bytes ${end - 1} to ${end - 1 + 9 * PAGE} of the file, ` +
+        `the notes stand from ${start} to ${end}`,
+    )
+    bytes.writeBigUInt64LE(BigInt(end), phdr(1, 'p_offset'))
+    expect(await readAll(bytes)).toMatchObject({ pages: STORED })
   })
 
   test('a segment that claims more memory than it has: the rest is excluded, not zero', async () => {

@@ -1,4 +1,5 @@
 import { checkBitmaps } from './check-bitmaps.ts'
+import { checkDataStart } from './check-data-start.ts'
 import { checkPage, type Decompress, decodePage, where } from './decompress.ts'
 import { checkInside } from './file-source.ts'
 import { checkPosition } from './kdump-reader.ts'
@@ -54,6 +55,7 @@ export async function verifyVmcore(vmcore: Vmcore, options: VerifyOptions = {}):
   let pages = 0
   let zeroPages = 0
   let end = info.headersEnd
+  let lowest: number | undefined
 
   try {
     for await (const batch of vmcore.storedPages(signal ? { signal } : {})) {
@@ -88,6 +90,7 @@ export async function verifyVmcore(vmcore: Vmcore, options: VerifyOptions = {}):
         if (zero) zeroPages++
         counts[compression]++
         end = Math.max(end, position + size)
+        if (lowest === undefined || position < lowest) lowest = position
       }
       pages += batch.count
       signal?.throwIfAborted()
@@ -99,6 +102,7 @@ export async function verifyVmcore(vmcore: Vmcore, options: VerifyOptions = {}):
   if (pages !== info.storedFrames) {
     throw new VmcoreError('CORRUPT', `${info.storedFrames} frames are stored, ${pages} were found`)
   }
+  if (info.format === 'kdump') end = Math.max(end, await checkDataStart(vmcore, lowest))
   return {
     pages,
     zeroPages,

@@ -19,3 +19,9 @@ export function badData(codec: CodecName, srcLength: number, dstCapacity: number
     `${srcLength} bytes are not a page that ${codec} has compressed to at most ${dstCapacity} bytes: ${reason}`,
   )
 }
+
+/** Throws `BAD_DATA` unless the compressed piece ended where its bytes end: what follows it is no part of a page. */
+export function checkConsumed(codec: CodecName, consumed: number, srcLength: number, dstCapacity: number): void {
+  if (consumed === srcLength) return
+  throw badData(codec, srcLength, dstCapacity, `it ends after ${consumed} of them`)
+}

@@ -117,6 +117,37 @@ describe.each(variants)('%s', (library, open) => {
     expect(() => own.decompress(dst, 0, 0, out, 0, 4096)).toThrow(CodecError)
   })
 
+  test(`${name} takes one compressed piece and nothing after it`, () => {
+    using own = open()
+    const page = Uint8Array.from({ length: 4096 }, (_, i) => i >>> 5)
+    const room = new Uint8Array(own.maxCompressedBytes(4096))
+    const piece = room.slice(0, own.compress(page, 0, 4096, room, 0))
+    const half = new Uint8Array(own.maxCompressedBytes(2048))
+    const halfPiece = half.slice(0, own.compress(page, 0, 2048, half, 0))
+    // RFC 8878: a skippable frame of four bytes
+    const skippable = Uint8Array.of(0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4)
+    const out = new Uint8Array(4096)
+    expect(own.decompress(piece, 0, piece.length, out, 0, 4096)).toBe(4096)
+    for (const parts of [
+      [piece, Uint8Array.of(0)],
+      [piece, new Uint8Array(40)],
+      [piece, Buffer.from('JUNK')],
+      [piece, piece],
+      [halfPiece, halfPiece],
+      [piece, skippable],
+    ]) {
+      const bytes = Uint8Array.from(Buffer.concat(parts))
+      let thrown: unknown
+      try {
+        own.decompress(bytes, 0, bytes.length, out, 0, 4096)
+      } catch (error) {
+        thrown = error
+      }
+      expect(thrown).toBeInstanceOf(CodecError)
+      expect(thrown).toMatchObject({ code: 'BAD_DATA' })
+    }
+  })
+
   test(`${name} refuses what is not inside the buffers before it touches them`, () => {
     using own = open()
     const page = new Uint8Array(4096)

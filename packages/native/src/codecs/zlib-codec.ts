@@ -2,8 +2,8 @@ import { deflateSync, inflateSync } from 'node:zlib'
 import { addressOf } from '../address.ts'
 import type { LibraryLoader } from '../foreign.ts'
 import { roomFor } from './codec-buffers.ts'
-import { badData, CodecError } from './codec-error.ts'
-import { copyOut, nodeBadData } from './node-zlib.ts'
+import { badData, CodecError, checkConsumed } from './codec-error.ts'
+import { copyOut, nodeBadData, wholeContent } from './node-zlib.ts'
 import type { PageCodec } from './page-codec.ts'
 
 const LIBDEFLATE = 'libdeflate.so.0'
@@ -42,13 +42,15 @@ function openLibdeflate(load: LibraryLoader): PageCodec | undefined {
     srcSize: number,
     dst: number,
     dstCapacity: number,
+    consumed: Uint32Array,
     written: Uint32Array,
-  ) => number = library.func('libdeflate_zlib_decompress', 'int', [
+  ) => number = library.func('libdeflate_zlib_decompress_ex', 'int', [
     'uintptr_t',
     'uintptr_t',
     'size_t',
     'uintptr_t',
     'size_t',
+    '_Out_ uint32_t *',
     '_Out_ uint32_t *',
   ])
 
@@ -63,6 +65,7 @@ function openLibdeflate(load: LibraryLoader): PageCodec | undefined {
     if (disposed) throw new TypeError('this zlib codec is disposed')
   }
   // size_t, as two halves
+  const consumed = new Uint32Array(2)
   const written = new Uint32Array(2)
 
   const codec: PageCodec = {
@@ -85,8 +88,9 @@ function openLibdeflate(load: LibraryLoader): PageCodec | undefined {
       decompressor ||= context(Number(allocDecompressor()))
       const from = addressOf(src, srcOffset, srcLength)
       const to = addressOf(dst, dstOffset, dstCapacity)
-      const result = zlibDecompress(decompressor, from, srcLength, to, dstCapacity, written)
+      const result = zlibDecompress(decompressor, from, srcLength, to, dstCapacity, consumed, written)
       if (result !== 0) throw badData('zlib', srcLength, dstCapacity, libdeflateReasons[result] ?? `result ${result}`)
+      checkConsumed('zlib', sizeOf(consumed), srcLength, dstCapacity)
       return written[0] as number
     },
     [Symbol.dispose]() {
@@ -114,13 +118,14 @@ function openLibz(load: LibraryLoader): PageCodec | undefined {
   const compressBound: (size: number) => number = library.func('compressBound', 'int64_t', ['unsigned long'])
   const compress2: (dst: number, dstSize: Uint32Array, src: number, srcSize: number, level: number) => number =
     library.func('compress2', 'int', ['uintptr_t', '_Inout_ uint32_t *', 'uintptr_t', 'unsigned long', 'int'])
-  const uncompress: (dst: number, dstSize: Uint32Array, src: number, srcSize: number) => number = library.func(
-    'uncompress',
+  const uncompress2: (dst: number, dstSize: Uint32Array, src: number, srcSize: Uint32Array) => number = library.func(
+    'uncompress2',
     'int',
-    ['uintptr_t', '_Inout_ uint32_t *', 'uintptr_t', 'unsigned long'],
+    ['uintptr_t', '_Inout_ uint32_t *', 'uintptr_t', '_Inout_ uint32_t *'],
   )
   // uLongf, as two halves: the room on the way in, the length on the way out
   const size = new Uint32Array(2)
+  const consumed = new Uint32Array(2)
 
   const codec: PageCodec = {
     name: 'zlib',
@@ -139,8 +144,10 @@ function openLibz(load: LibraryLoader): PageCodec | undefined {
       const from = addressOf(src, srcOffset, srcLength)
       const to = addressOf(dst, dstOffset, dstCapacity)
       setSize(size, dstCapacity)
-      const result = uncompress(to, size, from, srcLength)
+      setSize(consumed, srcLength)
+      const result = uncompress2(to, size, from, consumed)
       if (result !== 0) throw badData('zlib', srcLength, dstCapacity, libzReasons.get(result) ?? `result ${result}`)
+      checkConsumed('zlib', sizeOf(consumed), srcLength, dstCapacity)
       return size[0] as number
     },
     [Symbol.dispose]() {},
@@ -151,6 +158,10 @@ function openLibz(load: LibraryLoader): PageCodec | undefined {
 function setSize(size: Uint32Array, bytes: number): void {
   size[0] = bytes
   size[1] = Math.floor(bytes / 2 ** 32)
+}
+
+function sizeOf(size: Uint32Array): number {
+  return (size[0] as number) + (size[1] as number) * 2 ** 32
 }
 
 const nodeZlib: PageCodec = {
@@ -169,8 +180,8 @@ const nodeZlib: PageCodec = {
     addressOf(dst, dstOffset, dstCapacity)
     const page = src.subarray(srcOffset, srcOffset + srcLength)
     try {
-      const content = inflateSync(page, { maxOutputLength: Math.max(1, dstCapacity) })
-      return copyOut(content, dst, dstOffset, dstCapacity, 'zlib')
+      const result: unknown = inflateSync(page, { maxOutputLength: Math.max(1, dstCapacity), info: true })
+      return copyOut(wholeContent(result, 'zlib', srcLength, dstCapacity), dst, dstOffset, dstCapacity, 'zlib')
     } catch (error) {
       throw nodeBadData(error, 'zlib', srcLength, dstCapacity)
     }

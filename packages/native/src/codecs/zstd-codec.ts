@@ -2,8 +2,8 @@ import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { addressOf } from '../address.ts'
 import type { LibraryLoader } from '../foreign.ts'
 import { roomFor } from './codec-buffers.ts'
-import { badData, CodecError } from './codec-error.ts'
-import { copyOut, nodeBadData } from './node-zlib.ts'
+import { badData, CodecError, checkConsumed } from './codec-error.ts'
+import { copyOut, nodeBadData, wholeContent } from './node-zlib.ts'
 import type { PageCodec } from './page-codec.ts'
 
 const SONAME = 'libzstd.so.1'
@@ -38,6 +38,11 @@ export function openZstd(load: LibraryLoader): PageCodec {
   ])
   const decompressDctx: (context: number, dst: number, dstCapacity: number, src: number, srcSize: number) => number =
     library.func('ZSTD_decompressDCtx', 'int64_t', ['uintptr_t', 'uintptr_t', 'size_t', 'uintptr_t', 'size_t'])
+  const findFrameCompressedSize: (src: number, srcSize: number) => number = library.func(
+    'ZSTD_findFrameCompressedSize',
+    'int64_t',
+    ['uintptr_t', 'size_t'],
+  )
 
   // Made when first used: many who open a codec only compress, or only decompress.
   let cctx = 0
@@ -73,6 +78,8 @@ export function openZstd(load: LibraryLoader): PageCodec {
       const written = decompressDctx(dctx, addressOf(dst, dstOffset, dstCapacity), dstCapacity, from, srcLength)
       if (written < 0) throw badData('zstd', srcLength, dstCapacity, errorName(written))
       if (srcLength === 0) throw badData('zstd', srcLength, dstCapacity, 'there is nothing')
+      // ZSTD_decompressDCtx reads on through further frames, and over skippable ones.
+      checkConsumed('zstd', findFrameCompressedSize(from, srcLength), srcLength, dstCapacity)
       return written
     },
     [Symbol.dispose]() {
@@ -107,8 +114,8 @@ const nodeZstd: PageCodec = {
     addressOf(dst, dstOffset, dstCapacity)
     const page = src.subarray(srcOffset, srcOffset + srcLength)
     try {
-      const content = zstdDecompressSync(page, { maxOutputLength: Math.max(1, dstCapacity) })
-      return copyOut(content, dst, dstOffset, dstCapacity, 'zstd')
+      const result: unknown = zstdDecompressSync(page, { maxOutputLength: Math.max(1, dstCapacity), info: true })
+      return copyOut(wholeContent(result, 'zstd', srcLength, dstCapacity), dst, dstOffset, dstCapacity, 'zstd')
     } catch (error) {
       throw nodeBadData(error, 'zstd', srcLength, dstCapacity)
     }
