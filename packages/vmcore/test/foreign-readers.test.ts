@@ -228,6 +228,10 @@ describe('makedumpfile', () => {
       ['lzo', ['-l', '-d', '1'], false],
       ['zstd', ['-z', '-d', '17'], false],
       ['elf', ['-E', '-d', '31'], false],
+      // Pages of zeros as any other: the one that makedumpfile puts first is used by no frame.
+      ['zlib, all of it', ['-c', '-d', '0'], false],
+      ['zlib, in many cycles', ['-c', '-d', '31', '--cyclic-buffer', '1'], false],
+      ['zlib, by threads', ['-c', '-d', '17', '--num-threads', '2'], false],
       ['flattened kdump', ['-F', '-c', '-d', '31'], true],
       ['flattened elf', ['-F', '-E', '-d', '31'], true],
     ] as const) {
