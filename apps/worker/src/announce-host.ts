@@ -6,6 +6,8 @@ import type { GuestFolder } from './guest-folder.ts'
 
 /** How often the folder is looked at: a guest that comes or goes is announced at once, not with the next heartbeat. */
 const LOOK_EVERY_MS = 1_000
+/** A heartbeat that is due for so long is logged as late, in milliseconds. */
+const LATE_AFTER_MS = 5_000
 /** How long a host is remembered after its last heartbeat, in milliseconds: 30 days. */
 const REMEMBERED_MS = 30 * 24 * 3600 * 1000
 
@@ -43,11 +45,19 @@ export async function announceHost(options: AnnounceHostOptions): Promise<AsyncD
   }
   await beat()
   let idle = true
+  let lateSaid = false
   let beating: Promise<void> = Promise.resolve()
   const timer = setInterval(() => {
     // One at a time: while Redis is away, heartbeats do not pile up.
-    if (!idle) return
+    if (!idle) {
+      if (!lateSaid && performance.now() - saidAt > heartbeat.everyMs + LATE_AFTER_MS) {
+        log.warn({ sinceMs: Math.round(performance.now() - saidAt) }, 'the heartbeat is late')
+        lateSaid = true
+      }
+      return
+    }
     idle = false
+    lateSaid = false
     beating = beat()
       .catch((error: unknown) => log.error({ reason: String(error) }, 'the heartbeat failed'))
       .finally(() => {

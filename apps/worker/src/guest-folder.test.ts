@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { loadDescriptor } from '@ullage/guests'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { descriptorPath, GuestFolder } from './guest-folder.ts'
 
@@ -55,6 +57,39 @@ test('one that cannot be read is a guest with a problem, until it can', async ()
   expect((await guests.list()).guests).toEqual([{ id: 'a', backend: null, problem: { code: 'INVALID', message } }])
   put('a.json', 'xen')
   expect((await guests.list()).guests).toEqual([{ id: 'a', backend: 'xen', problem: null }])
+})
+
+test('one that is bad is read once, and again when it changes', async () => {
+  put('a.json', '')
+  const guests = new GuestFolder(folder, load)
+  await guests.list()
+  await guests.list()
+  expect(loads).toHaveLength(1)
+})
+
+test('one that cannot be read in time has a problem, holds up no other, and is not read a second time meanwhile', async () => {
+  put('a.json', 'xen')
+  put('b.json', 'hyperv')
+  const { promise, resolve } = Promise.withResolvers<{ backend: string }>()
+  const hanging = (path: string) => (path.endsWith('a.json') ? (loads.push(path), promise) : load(path))
+  const guests = new GuestFolder(folder, hanging, { readWithinMs: 50 })
+  const problem = { code: 'INVALID', message: expect.stringContaining('expected to read the descriptor within 0.05 s') }
+  const listed = [
+    { id: 'a', backend: null, problem },
+    { id: 'b', backend: 'hyperv', problem: null },
+  ]
+  expect((await guests.list()).guests).toEqual(listed)
+  expect((await guests.list()).guests).toEqual(listed)
+  expect(loads.filter((path) => path.endsWith('a.json'))).toHaveLength(1)
+  resolve({ backend: 'xen' })
+  await expect.poll(async () => (await guests.list()).guests[0]).toEqual({ id: 'a', backend: 'xen', problem: null })
+})
+
+test('a FIFO is a guest with a problem', async () => {
+  execFileSync('mkfifo', [join(folder, 'a.json')])
+  put('b.json', '{"backend":"virtio-balloon","source":{"kind":"qmp","socket":"/run/b.qmp"}}')
+  const { guests } = await new GuestFolder(folder, loadDescriptor).list()
+  expect(guests.map(({ backend }) => backend)).toEqual([null, 'virtio-balloon'])
 })
 
 test.each(['../a', 'a/b', '..', ''])('%j has no descriptor', (id) => {

@@ -14,45 +14,101 @@ export interface DescribedGuest {
   readonly backend: string
 }
 
+/** A descriptor is read within this time, or announced as one that cannot be, in milliseconds. */
+const READ_WITHIN_MS = 5_000
+/** A descriptor that could not be read is tried again after this time even when its file is the same, in milliseconds. */
+const BAD_FOR_MS = 30_000
+
+interface Known {
+  /** Changes with the file. */
+  readonly version: string
+  readonly guest: GuestAnnouncement
+  readonly untilMs: number
+}
+
+export interface GuestFolderOptions {
+  readonly readWithinMs?: number
+}
+
 /**
  * A folder of guest descriptors: `web-1.json` describes the guest `web-1`. Each is read once, and again when its file
- * changes; one that cannot be read is a guest with a problem, not one that is missing.
+ * changes; one that cannot be read is a guest with a problem, not one that is missing, and holds up no other.
  */
 export class GuestFolder {
   readonly #folder: string
   readonly #load: (path: string) => Promise<DescribedGuest>
-  readonly #known = new Map<string, { version: string; guest: GuestAnnouncement }>()
+  readonly #readWithinMs: number
+  readonly #known = new Map<string, Known>()
+  /** Looks that did not end in time. None is begun again before it has ended. */
+  readonly #late = new Map<string, Promise<GuestAnnouncement>>()
 
-  constructor(folder: string, load: (path: string) => Promise<DescribedGuest>) {
+  constructor(
+    folder: string,
+    load: (path: string) => Promise<DescribedGuest>,
+    { readWithinMs = READ_WITHIN_MS }: GuestFolderOptions = {},
+  ) {
     this.#folder = folder
     this.#load = load
+    this.#readWithinMs = readWithinMs
   }
 
   /** The guests that are described now, by id, and the names of files that cannot be guests. */
   async list(): Promise<{ guests: GuestAnnouncement[]; ignored: string[] }> {
     const names = (await readdir(this.#folder)).filter((name) => name.endsWith(SUFFIX)).sort()
     const ids = names.map((name) => name.slice(0, -SUFFIX.length))
-    const usable = ids.filter((id) => guestId.safeParse(id).success)
-    for (const id of this.#known.keys()) if (!usable.includes(id)) this.#known.delete(id)
-    const guests = []
-    for (const id of usable) guests.push(await this.#describe(id))
-    return { guests, ignored: names.filter((_, index) => !usable.includes(ids[index] ?? '')) }
+    const usable = new Set(ids.filter((id) => guestId.safeParse(id).success))
+    for (const id of this.#known.keys()) if (!usable.has(id)) this.#known.delete(id)
+    const deadline = delay(this.#readWithinMs)
+    try {
+      // All at once: one that takes long must not make the others late.
+      const guests = await Promise.all([...usable].map((id) => this.#describeBefore(deadline.passed, id)))
+      return { guests, ignored: names.filter((_, index) => !usable.has(ids[index] ?? '')) }
+    } finally {
+      deadline.clear()
+    }
   }
 
+  async #describeBefore(deadline: Promise<undefined>, id: string): Promise<GuestAnnouncement> {
+    if (this.#late.has(id)) return this.#tooLate(id)
+    const look = this.#describe(id)
+    const guest = await Promise.race([look, deadline])
+    if (guest) return guest
+    this.#late.set(id, look)
+    void look.finally(() => this.#late.delete(id))
+    return this.#tooLate(id)
+  }
+
+  #tooLate(id: string): GuestAnnouncement {
+    const found = `expected to read the descriptor within ${this.#readWithinMs / 1000} s, it is still being read`
+    return { id, backend: null, problem: toFailure('INVALID', `${found}: ${descriptorPath(this.#folder, id)}`) }
+  }
+
+  /** Never throws. */
   async #describe(id: string): Promise<GuestAnnouncement> {
     const path = descriptorPath(this.#folder, id)
+    let version: string | undefined
     try {
-      const { mtimeMs, size, ino } = await stat(path)
-      const version = `${mtimeMs} ${size} ${ino}`
+      const { mtimeMs, ctimeMs, size, ino } = await stat(path)
+      version = `${mtimeMs} ${ctimeMs} ${size} ${ino}`
       const known = this.#known.get(id)
-      if (known?.version === version) return known.guest
+      if (known?.version === version && performance.now() < known.untilMs) return known.guest
       const { backend } = await this.#load(path)
       const guest = { id, backend, problem: null }
-      this.#known.set(id, { version, guest })
+      this.#known.set(id, { version, guest, untilMs: Number.POSITIVE_INFINITY })
       return guest
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
-      return { id, backend: null, problem: toFailure('INVALID', message) }
+      const guest = { id, backend: null, problem: toFailure('INVALID', message) }
+      if (version) this.#known.set(id, { version, guest, untilMs: performance.now() + BAD_FOR_MS })
+      return guest
     }
   }
+}
+
+function delay(ms: number) {
+  let timer: NodeJS.Timeout | undefined
+  const passed = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), ms)
+  })
+  return { passed, clear: () => clearTimeout(timer) }
 }
