@@ -14,6 +14,7 @@ import {
 import { type GuestPause, pauseGuest, type QmpClient, refuseUnsuitable } from '@ullage/qemu'
 import { liveNotes } from './live-notes.ts'
 import { openLiveRam } from './live-ram.ts'
+import type { OpenResources } from './open-resources.ts'
 import type { OpenedRam } from './opened-ram.ts'
 import { translatedAsync } from './to-offline-error.ts'
 import type { OpenVirtioBalloonOptions } from './virtio-balloon-source.ts'
@@ -29,7 +30,7 @@ export interface LiveParts {
   readonly lockFd: number
   readonly options: OpenVirtioBalloonOptions
   /** Closes everything above. */
-  readonly resources: AsyncDisposableStack
+  readonly resources: OpenResources
 }
 
 /** A guest of a QEMU on this host. */
@@ -88,7 +89,7 @@ export class LiveGuest implements OpenGuest {
     try {
       await this.#release()
     } finally {
-      await this.#parts.resources.disposeAsync()
+      await this.#parts.resources[Symbol.asyncDispose]()
     }
   }
 

@@ -5,6 +5,7 @@ import { LiveGuest } from './live-guest.ts'
 import { openLiveRam } from './live-ram.ts'
 import { liveWarnings } from './live-warnings.ts'
 import { machineOfTarget } from './machine-of.ts'
+import { OpenResources } from './open-resources.ts'
 import { OpenedRam } from './opened-ram.ts'
 import { translatedAsync } from './to-offline-error.ts'
 import type { OpenVirtioBalloonOptions } from './virtio-balloon-source.ts'
@@ -13,7 +14,7 @@ import type { OpenVirtioBalloonOptions } from './virtio-balloon-source.ts'
 export async function openLive(socketPath: string, options: OpenVirtioBalloonOptions): Promise<OpenGuest> {
   const { stateDir, signal } = options
   return translatedAsync('live', async () => {
-    await using opened = new AsyncDisposableStack()
+    await using opened = new OpenResources()
     const lock = opened.use(lockGuest(socketPath, { stateDir }))
     const client = opened.use(await QmpClient.connect(socketPath, { signal }))
     await refuseUnsuitable(client, { signal })

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { bootGuest, type LabGuest } from '@ullage/lab'
@@ -32,6 +32,14 @@ console.log(lease.mode)
 setInterval(() => {}, 1000)
 `
 
+const CONFORMANCE = `
+import { MemoryGuest, offlineQueryConformance as suite } from '@ullage/offline-query/conformance'
+
+let tests = 0
+suite({ describe: (_, body) => body(), it: () => tests++ }, { name: 'x', open: async () => ({ guest: new MemoryGuest({}) }) })
+console.log(tests)
+`
+
 interface Manifest {
   readonly dependencies?: Record<string, string>
 }
@@ -47,6 +55,32 @@ function withDependencies(name: string): string[] {
 const run = (command: string, args: string[], cwd: string): string =>
   execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
 
+interface NodeToTry {
+  readonly node: string
+  readonly version: string
+  /** What prints the backed ranges, in a syntax that this Node knows. */
+  readonly program: string
+}
+
+/** The Node of this repository, and the machine's own where it is an older one that the packages support. */
+function nodes(): NodeToTry[] {
+  const current = `of this repository, ${process.versions.node}`
+  const own = '/usr/bin/node'
+  const version = existsSync(own) ? run(own, ['-p', 'process.versions.node'], '/').trim() : ''
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  const isOlder = major < Number.parseInt(process.versions.node, 10)
+  const isSupported = major > 20 || (major === 20 && minor >= 19)
+  if (!isOlder || !isSupported) {
+    return [
+      { node: process.execPath, version: `${current} (this machine has no older one)`, program: 'print-backed.js' },
+    ]
+  }
+  return [
+    { node: process.execPath, version: current, program: 'print-backed.js' },
+    { node: own, version: `of this machine, ${version}`, program: 'es2022/print-backed.js' },
+  ]
+}
+
 describe('the packed package, installed in an empty folder', () => {
   const folder = mkdtempSync('/tmp/ullage-pack-')
   const installed = join(folder, 'installed')
@@ -56,29 +90,30 @@ describe('the packed package, installed in an empty folder', () => {
     const tarballs = join(folder, 'tarballs')
     mkdirSync(tarballs)
     mkdirSync(installed)
-    for (const name of withDependencies('virtio-balloon')) {
-      const own = join(root, 'packages', name)
-      run('npm', ['run', '--silent', 'build'], own)
-      run('npm', ['pack', '--silent', '--pack-destination', tarballs], own)
-    }
+    const needed = withDependencies('virtio-balloon')
+    // Packing builds: nothing of an earlier build is packed.
+    for (const name of needed) rmSync(join(root, 'packages', name, 'dist'), { recursive: true, force: true })
+    const workspaces = needed.flatMap((name) => ['-w', `packages/${name}`])
+    run('npm', ['pack', '--silent', ...workspaces, '--pack-destination', tarballs], root)
     writeFileSync(join(installed, 'package.json'), '{ "private": true, "type": "module" }')
     const files = readdirSync(tarballs).map((name) => join(tarballs, name))
     run('npm', ['install', '--silent', '--no-audit', '--no-fund', '--prefer-offline', ...files], installed)
     writeFileSync(join(installed, 'print-backed.js'), PROGRAM)
     writeFileSync(join(installed, 'hold.js'), HOLDER)
+    writeFileSync(join(installed, 'conformance.js'), CONFORMANCE)
+    // Node 20 and 22 do not know the syntax "await using": their users have a compiler, as we do.
+    const compiled = ['--allowJs', '--noCheck', '--ignoreConfig', '--target', 'es2022', '--module', 'nodenext']
+    run(
+      join(root, 'node_modules/.bin/tsc'),
+      [...compiled, '--outDir', join(installed, 'es2022'), 'print-backed.js'],
+      installed,
+    )
     guest = await bootGuest({ era: 'bookworm', memMiB: 128, balloonMiB: 40 })
   })
   afterAll(async () => {
     await guest?.[Symbol.asyncDispose]()
     rmSync(folder, { recursive: true, force: true })
   })
-
-  const printed = (source: object): [string, number, number][] =>
-    run(process.execPath, ['print-backed.js', JSON.stringify(source)], installed)
-      .trim()
-      .split('\n')
-      .map((line) => line.split(' '))
-      .map(([name = '', start, count]) => [name, Number(start), Number(count)])
 
   it('holds plain JavaScript and types, and no tests', () => {
     const files = readdirSync(join(installed, 'node_modules/@ullage'), { recursive: true, encoding: 'utf8' })
@@ -89,54 +124,58 @@ describe('the packed package, installed in an empty folder', () => {
     expect(files).toContain('qemu/dist/guardian-main.js')
   })
 
-  it('prints the backed ranges of a guest in files', () => {
-    using made = makeGuest('kept')
-    const region = { gpa: 0, size: 3072 * 4096, file: made.ramPath, offset: 0 }
-    expect(printed({ kind: 'files', regions: [region] })).toEqual([
-      ['ram.raw', 0, 8],
-      ['ram.raw', 100, 60],
-      ['ram.raw', 256, 44],
-      ['ram.raw', 1000, 1],
-      ['ram.raw', 1500, 612],
-      ['ram.raw', 2113, 1],
-      ['ram.raw', 2600, 472],
-    ])
-  })
+  describe.each(nodes())('on the Node $version', ({ node, program }) => {
+    const printed = (source: object): [string, number, number][] =>
+      run(node, [program, JSON.stringify(source)], installed)
+        .trim()
+        .split('\n')
+        .map((line) => line.split(' '))
+        .map(([name = '', start, count]) => [name, Number(start), Number(count)])
 
-  it('prints the backed ranges of a live guest, which is paused meanwhile and runs afterwards', async () => {
-    const live = guest as LabGuest
-    await live.stop()
-    const [file] = live.backedRanges()
-    const expected = file?.ranges.map(({ startByte, endByte }) => [startByte / 4096, (endByte - startByte) / 4096])
-    const whole = printed({ kind: 'qmp', socket: live.qmpSocket })
-    expect(whole.map(([, start, count]) => [start, count])).toEqual(expected)
-    await live.cont()
-    expect(printed({ kind: 'qmp', socket: live.qmpSocket }).length).toBeGreaterThan(1)
-    expect(await live.status()).toBe('running')
-  })
+    it('prints the backed ranges of a guest in files', () => {
+      using made = makeGuest('kept')
+      const region = { gpa: 0, size: 3072 * 4096, file: made.ramPath, offset: 0 }
+      expect(printed({ kind: 'files', regions: [region] })).toEqual([
+        ['ram.raw', 0, 8],
+        ['ram.raw', 100, 60],
+        ['ram.raw', 256, 44],
+        ['ram.raw', 1000, 1],
+        ['ram.raw', 1500, 612],
+        ['ram.raw', 2113, 1],
+        ['ram.raw', 2600, 472],
+      ])
+    })
 
-  it('resumes the guest when the program is killed', async () => {
-    const live = guest as LabGuest
-    const holder: ChildProcess = spawn(
-      process.execPath,
-      ['hold.js', JSON.stringify({ kind: 'qmp', socket: live.qmpSocket })],
-      { cwd: installed, stdio: ['ignore', 'pipe', 'inherit'] },
-    )
-    const [said] = (await once(holder.stdout as NodeJS.ReadableStream, 'data')) as [Buffer]
-    expect(said.toString()).toBe('paused\n')
-    expect(await live.status()).toBe('paused')
-    const killedAt = performance.now()
-    holder.kill('SIGKILL')
-    while ((await live.status()) !== 'running' && performance.now() - killedAt < 10 * RESUMED_WITHIN_MS) await delay(10)
-    expect(performance.now() - killedAt).toBeLessThan(RESUMED_WITHIN_MS)
-  })
+    it('prints the backed ranges of a live guest, which is paused meanwhile and runs afterwards', async () => {
+      const live = guest as LabGuest
+      await live.stop()
+      const [file] = live.backedRanges()
+      const expected = file?.ranges.map(({ startByte, endByte }) => [startByte / 4096, (endByte - startByte) / 4096])
+      const whole = printed({ kind: 'qmp', socket: live.qmpSocket })
+      expect(whole.map(([, start, count]) => [start, count])).toEqual(expected)
+      await live.cont()
+      expect(printed({ kind: 'qmp', socket: live.qmpSocket }).length).toBeGreaterThan(1)
+      expect(await live.status()).toBe('running')
+    })
 
-  it('brings the conformance suite', () => {
-    const program = `import { offlineQueryConformance as suite, MemoryGuest } from '@ullage/offline-query/conformance'
-let tests = 0
-suite({ describe: (_, body) => body(), it: () => tests++ }, { name: 'x', open: async () => ({ guest: new MemoryGuest({}) }) })
-console.log(tests)`
-    writeFileSync(join(installed, 'conformance.js'), program)
-    expect(Number(run(process.execPath, ['conformance.js'], installed))).toBeGreaterThan(20)
+    it('resumes the guest when the program is killed', async () => {
+      const live = guest as LabGuest
+      const holder: ChildProcess = spawn(node, ['hold.js', JSON.stringify({ kind: 'qmp', socket: live.qmpSocket })], {
+        cwd: installed,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      const [said] = (await once(holder.stdout as NodeJS.ReadableStream, 'data')) as [Buffer]
+      expect(said.toString()).toBe('paused\n')
+      expect(await live.status()).toBe('paused')
+      const killedAt = performance.now()
+      holder.kill('SIGKILL')
+      while ((await live.status()) !== 'running' && performance.now() - killedAt < 10 * RESUMED_WITHIN_MS)
+        await delay(10)
+      expect(performance.now() - killedAt).toBeLessThan(RESUMED_WITHIN_MS)
+    })
+
+    it('brings the conformance suite', () => {
+      expect(Number(run(node, ['conformance.js'], installed))).toBeGreaterThan(20)
+    })
   })
 })

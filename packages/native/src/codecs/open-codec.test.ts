@@ -206,6 +206,8 @@ test('a missing library is named, with the package that has it', () => {
   for (const [open, debian] of [
     [openLzo, 'liblzo2-2'],
     [openSnappy, 'libsnappy1v5'],
+    // a Node before 22.15
+    [(load: LibraryLoader) => openZstd(load, {}), 'libzstd1'],
   ] as const) {
     let thrown: unknown
     try {

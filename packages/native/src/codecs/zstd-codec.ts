@@ -1,4 +1,4 @@
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import * as zlib from 'node:zlib'
 import { addressOf } from '../address.ts'
 import type { LibraryLoader } from '../foreign.ts'
 import { roomFor } from './codec-buffers.ts'
@@ -9,10 +9,16 @@ import type { PageCodec } from './page-codec.ts'
 const SONAME = 'libzstd.so.1'
 const LEVEL = 1
 
-/** zstd at level 1, one complete frame a page with the content size in it: libzstd, or node:zlib without it. */
-export function openZstd(load: LibraryLoader): PageCodec {
+/** What node:zlib has of zstd since Node 22.15: earlier ones have no such exports, so that they cannot be imported by name. */
+export type NodeZstd = Partial<Pick<typeof zlib, 'zstdCompressSync' | 'zstdDecompressSync'>>
+
+/**
+ * zstd at level 1, one complete frame a page with the content size in it: libzstd, or node:zlib without it. CodecError
+ * `LIBRARY_MISSING` without both.
+ */
+export function openZstd(load: LibraryLoader, node: NodeZstd = zlib): PageCodec {
   const library = load(SONAME)
-  if (!library) return nodeZstd
+  if (!library) return openNodeZstd(node)
 
   // zstd.h: a size_t result is an error when ZSTD_isError says so, that is from (size_t)-120 on: negative as int64_t.
   const createCctx: () => number | bigint = library.func('ZSTD_createCCtx', 'uintptr_t', [])
@@ -93,32 +99,41 @@ export function openZstd(load: LibraryLoader): PageCodec {
   return codec
 }
 
-const nodeZstd: PageCodec = {
-  name: 'zstd',
-  library: 'node:zlib',
-  // zstd.h, ZSTD_COMPRESSBOUND
-  maxCompressedBytes: (inputBytes) =>
-    inputBytes + (inputBytes >>> 8) + (inputBytes < 131_072 ? (131_072 - inputBytes) >>> 11 : 0),
-  compress(src, srcOffset, srcLength, dst, dstOffset) {
-    roomFor(nodeZstd, srcLength, dst, dstOffset)
-    addressOf(src, srcOffset, srcLength)
-    const page = src.subarray(srcOffset, srcOffset + srcLength)
-    const compressed = zstdCompressSync(page, {
-      params: { [constants.ZSTD_c_compressionLevel]: LEVEL },
-      pledgedSrcSize: srcLength,
-    })
-    return copyOut(compressed, dst, dstOffset, nodeZstd.maxCompressedBytes(srcLength), 'zstd')
-  },
-  decompress(src, srcOffset, srcLength, dst, dstOffset, dstCapacity) {
-    addressOf(src, srcOffset, srcLength)
-    addressOf(dst, dstOffset, dstCapacity)
-    const page = src.subarray(srcOffset, srcOffset + srcLength)
-    try {
-      const result: unknown = zstdDecompressSync(page, { maxOutputLength: Math.max(1, dstCapacity), info: true })
-      return copyOut(wholeContent(result, 'zstd', srcLength, dstCapacity), dst, dstOffset, dstCapacity, 'zstd')
-    } catch (error) {
-      throw nodeBadData(error, 'zstd', srcLength, dstCapacity)
-    }
-  },
-  [Symbol.dispose]() {},
+function openNodeZstd({ zstdCompressSync, zstdDecompressSync }: NodeZstd): PageCodec {
+  if (!zstdCompressSync || !zstdDecompressSync) {
+    throw new CodecError(
+      'LIBRARY_MISSING',
+      `zstd needs ${SONAME}, which this machine lacks, or Node 22.15, found ${process.version}; install the library (Debian: libzstd1) or choose zlib`,
+    )
+  }
+  const codec: PageCodec = {
+    name: 'zstd',
+    library: 'node:zlib',
+    // zstd.h, ZSTD_COMPRESSBOUND
+    maxCompressedBytes: (inputBytes) =>
+      inputBytes + (inputBytes >>> 8) + (inputBytes < 131_072 ? (131_072 - inputBytes) >>> 11 : 0),
+    compress(src, srcOffset, srcLength, dst, dstOffset) {
+      roomFor(codec, srcLength, dst, dstOffset)
+      addressOf(src, srcOffset, srcLength)
+      const page = src.subarray(srcOffset, srcOffset + srcLength)
+      const compressed = zstdCompressSync(page, {
+        params: { [zlib.constants.ZSTD_c_compressionLevel]: LEVEL },
+        pledgedSrcSize: srcLength,
+      })
+      return copyOut(compressed, dst, dstOffset, codec.maxCompressedBytes(srcLength), 'zstd')
+    },
+    decompress(src, srcOffset, srcLength, dst, dstOffset, dstCapacity) {
+      addressOf(src, srcOffset, srcLength)
+      addressOf(dst, dstOffset, dstCapacity)
+      const page = src.subarray(srcOffset, srcOffset + srcLength)
+      try {
+        const result: unknown = zstdDecompressSync(page, { maxOutputLength: Math.max(1, dstCapacity), info: true })
+        return copyOut(wholeContent(result, 'zstd', srcLength, dstCapacity), dst, dstOffset, dstCapacity, 'zstd')
+      } catch (error) {
+        throw nodeBadData(error, 'zstd', srcLength, dstCapacity)
+      }
+    },
+    [Symbol.dispose]() {},
+  }
+  return codec
 }
