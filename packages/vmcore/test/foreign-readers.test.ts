@@ -231,13 +231,15 @@ describe('makedumpfile', () => {
       // Pages of zeros as any other: the one that makedumpfile puts first is used by no frame.
       ['zlib, all of it', ['-c', '-d', '0'], false],
       ['zlib, in many cycles', ['-c', '-d', '31', '--cyclic-buffer', '1'], false],
-      ['zlib, by threads', ['-c', '-d', '17', '--num-threads', '2'], false],
       ['flattened kdump', ['-F', '-c', '-d', '31'], true],
       ['flattened elf', ['-F', '-E', '-d', '31'], true],
     ] as const) {
       const out = join(dir, `filtered.${name}`)
       const command = [...readerCommand('makedumpfile'), ...argv, source]
-      expect(await runWithFiles(flattened ? command : [...command, out], flattened ? { output: out } : {})).toBe(0)
+      expect([
+        name,
+        await runWithFiles(flattened ? command : [...command, out], flattened ? { output: out } : {}),
+      ]).toEqual([name, 0])
       await using vmcore = await openVmcore(out, { decompress })
       const description = await describeVmcore(vmcore)
       expect(description).toMatchObject({ flattened, kernel: guest.uname, cpus: 2, hasVmcoreinfo: true })
@@ -250,6 +252,24 @@ describe('makedumpfile', () => {
         expect(Buffer.compare(page, expected)).toBe(0)
       }
     }
+  })
+
+  test('joins the parts of its split dump, and what it makes of them verifies here', async () => {
+    const source = join(dir, 'whole.elf')
+    await writeDump(source, spec('elf'))
+    const [first, second, out] = ['part.1', 'part.2', 'joined'].map((name) => join(dir, name)) as [
+      string,
+      string,
+      string,
+    ]
+    const command = readerCommand('makedumpfile')
+    expect(await runWithFiles([...command, '--split', '-c', '-d', '17', source, first, second], {})).toBe(0)
+    await expect(openVmcore(first, { decompress })).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+    expect(await runWithFiles([...command, '--reassemble', first, second, out], {})).toBe(0)
+    await using vmcore = await openVmcore(out, { decompress })
+    const verified = await verifyVmcore(vmcore)
+    expect(verified.pages).toBeGreaterThan(10_000)
+    expect(verified.trailingBytes).toBe(0)
   })
 })
 
