@@ -334,7 +334,12 @@ test('an artifact is served in ranges', async () => {
   }
   expect((await get({ range: 'bytes=0-9', 'if-range': `"sha256-${sha256}"` })).statusCode).toBe(206)
   expect((await get({ range: 'bytes=0-9', 'if-range': '"other"' })).statusCode).toBe(200)
-  expect((await get({ 'if-none-match': `W/"sha256-${sha256}"` })).statusCode).toBe(304)
+  const same = await get({ 'if-none-match': `W/"sha256-${sha256}"` })
+  expect(same.statusCode).toBe(304)
+  expect(same.payload).toBe('')
+  expect(same.headers).not.toHaveProperty('content-length')
+  expect(same.headers).not.toHaveProperty('content-type')
+  expect(same.headers.etag).toBe(`"sha256-${sha256}"`)
 })
 
 test('HEAD of an artifact says its length and reads nothing of it', async () => {

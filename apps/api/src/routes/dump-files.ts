@@ -45,7 +45,7 @@ export function dumpFileRoutes(app: ZodInstance, { journal, published }: ApiPart
         'cache-control': 'private, no-cache',
         'content-disposition': `attachment; filename="${dump.guest}-${dump.id}.vmcore"`,
       })
-      if (matches(request.headers['if-none-match'], etag)) return reply.code(304).send(null)
+      if (matches(request.headers['if-none-match'], etag)) return sendNotModified(reply)
       const ifRange = request.headers['if-range']
       const wanted = ifRange === undefined || ifRange === etag ? request.headers.range : undefined
       const range = parseByteRange(wanted, bytes)
@@ -89,6 +89,11 @@ export function dumpFileRoutes(app: ZodInstance, { journal, published }: ApiPart
       return report
     },
   )
+}
+
+/** No body and nothing said of one: a length here would have to be that of the artifact. */
+function sendNotModified(reply: FastifyReply) {
+  return reply.code(304).send()
 }
 
 /** Headers as they are, with the length of a body that is not sent. */
