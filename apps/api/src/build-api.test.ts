@@ -89,6 +89,16 @@ async function setUp() {
   const published = new PublishedDumps(folder)
   const follow = new FollowJobs({ journal, queue, published, log })
   const app = await buildApi({ journal, queue, fleet, follow, published }, log)
+  const answers: { method: string; route: string; status: number; mediaType: string | undefined }[] = []
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url
+    const type = reply.getHeader('content-type')
+    const mediaType = type === undefined ? undefined : String(type).split(';')[0]
+    const method = request.method.toLowerCase()
+    // Event streams write their head themselves; they have a test of their own.
+    if (route?.endsWith('/events') && reply.statusCode === 200) return
+    if (route && route in documentedRoutes) answers.push({ method, route, status: reply.statusCode, mediaType })
+  })
   const post = (payload: object) => app.inject({ method: 'POST', url: '/v1/dumps', payload })
   /** A dump that succeeded with `content` as its artifact. */
   const publish = async (content: Buffer) => {
@@ -103,7 +113,7 @@ async function setUp() {
     await follow.look(id)
     return { id, sha256 }
   }
-  return { folder, journal, queue, fleet, follow, app, post, publish }
+  return { folder, journal, queue, fleet, follow, app, answers, post, publish }
 }
 
 function reportOf(bytes: number, sha256: string) {
@@ -122,11 +132,37 @@ function reportOf(bytes: number, sha256: string) {
   }
 }
 
+const documentedRoutes = {
+  '/healthz': '/healthz',
+  '/metrics': '/metrics',
+  '/readyz': '/readyz',
+  '/v1/dumps': '/v1/dumps',
+  '/v1/dumps/:id': '/v1/dumps/{id}',
+  '/v1/dumps/:id/artifact': '/v1/dumps/{id}/artifact',
+  '/v1/dumps/:id/events': '/v1/dumps/{id}/events',
+  '/v1/dumps/:id/report': '/v1/dumps/{id}/report',
+  '/v1/guests': '/v1/guests',
+  '/v1/guests/:id': '/v1/guests/{id}',
+  '/v1/guests/:id/pages': '/v1/guests/{id}/pages',
+  '/v1/hosts': '/v1/hosts',
+}
+
+/** Every answer that a test got is one that the document has, with its media type. */
+async function expectDocumented() {
+  const { paths } = (await api.app.inject('/openapi.json')).json()
+  for (const { method, route, status, mediaType } of api.answers) {
+    const answer = paths[route.replace(':id', '{id}')]?.[method]?.responses?.[status]
+    expect(answer, `${method} ${route} ${status}`).toBeDefined()
+    expect(Object.keys(answer.content ?? {}), `${method} ${route} ${status}`).toEqual(mediaType ? [mediaType] : [])
+  }
+}
+
 let api: Awaited<ReturnType<typeof setUp>>
 beforeEach(async () => {
   api = await setUp()
 })
 afterEach(async () => {
+  await expectDocumented()
   await api.app.close()
   api.journal[Symbol.dispose]()
   rmSync(api.folder, { recursive: true })
@@ -436,23 +472,43 @@ test('metrics count what finished, once', async () => {
 test('the OpenAPI document has every route and its schemas, and the docs page shows them', async () => {
   const document = (await api.app.inject('/openapi.json')).json()
   expect(document.openapi).toBe('3.1.0')
-  expect(Object.keys(document.paths).sort()).toEqual([
-    '/healthz',
-    '/metrics',
-    '/readyz',
-    '/v1/dumps',
-    '/v1/dumps/{id}',
-    '/v1/dumps/{id}/artifact',
-    '/v1/dumps/{id}/events',
-    '/v1/dumps/{id}/report',
-    '/v1/guests',
-    '/v1/guests/{id}',
-    '/v1/guests/{id}/pages',
-    '/v1/hosts',
+  expect(Object.keys(document.paths).sort()).toEqual(Object.values(documentedRoutes))
+  const problemAnswer = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } }
+  for (const methods of Object.values<Record<string, { responses: Record<string, object> }>>(document.paths)) {
+    for (const { responses } of Object.values(methods)) expect(responses[500]).toMatchObject({ content: problemAnswer })
+  }
+  expect(Object.keys(document.paths['/v1/dumps'].post.responses)).toEqual([
+    '202',
+    '400',
+    '404',
+    '409',
+    '413',
+    '415',
+    '500',
+    '503',
   ])
   expect(Object.keys(document.components.schemas)).toEqual(expect.arrayContaining(['Dump', 'DumpReport', 'Problem']))
   const page = await api.app.inject('/docs')
   expect(page.headers['content-type']).toMatch(/^text\/html/)
   expect(page.payload).toContain('/v1/dumps/{id}/events')
   expect(page.payload).not.toMatch(/src=|https?:\/\//)
+})
+
+test('events are documented as what they are', async () => {
+  const { id } = await api.publish(Buffer.from('vmcore'))
+  const events = await api.app.inject(`/v1/dumps/${id}/events`)
+  expect(events.statusCode).toBe(200)
+  expect(events.headers['content-type']).toMatch(/^text\/event-stream/)
+  const { paths } = (await api.app.inject('/openapi.json')).json()
+  expect(Object.keys(paths['/v1/dumps/{id}/events'].get.responses[200].content)).toEqual(['text/event-stream'])
+})
+
+test('an answer that nobody foresaw is a problem', async () => {
+  api.fleet.hosts = async () => {
+    throw new TypeError('a secret')
+  }
+  const answer = await api.app.inject('/v1/guests')
+  expect(answer.statusCode).toBe(500)
+  expect(answer.json()).toMatchObject({ code: 'INTERNAL' })
+  expect(answer.payload).not.toContain('secret')
 })

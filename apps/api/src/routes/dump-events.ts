@@ -1,9 +1,9 @@
 import { isFinished } from '@ullage/dump-job'
 import { z } from 'zod'
+import { answerOf, refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
 import { EventStream } from '../event-stream.ts'
 import type { DumpRecord } from '../journal.ts'
-import { problem } from '../problem.ts'
 import { toResource } from '../to-resource.ts'
 import { dumpParams, requireDump } from './dumps.ts'
 
@@ -29,8 +29,11 @@ export function dumpEventRoutes(app: ZodInstance, { journal, follow }: ApiParts)
           'The id of an event is the revision of the dump. The stream ends when the dump is finished.',
         tags: ['dumps'],
         params: dumpParams,
-        produces: ['text/event-stream'],
-        response: { 204: z.null(), 400: problem, 404: problem },
+        response: {
+          200: answerOf('text/event-stream', 'the events, until the dump is finished'),
+          204: z.null(),
+          ...refusals('REQUEST_INVALID', 'DUMP_UNKNOWN'),
+        },
       },
     },
     async (request, reply) => {

@@ -1,14 +1,15 @@
 import { dumpReport } from '@ullage/dump-job'
 import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
+import { answerOf, refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
 import { parseByteRange } from '../byte-range.ts'
 import type { DumpRecord, Journal } from '../journal.ts'
-import { ApiProblem, problem } from '../problem.ts'
+import { ApiProblem } from '../problem.ts'
 import { dumpParams, requireDump } from './dumps.ts'
 
-/** Bytes, which no schema describes. */
-const file = z.unknown()
+/** Why a published file is not served. */
+const unpublished = ['REQUEST_INVALID', 'DUMP_UNKNOWN', 'DUMP_UNFINISHED', 'NO_ARTIFACT', 'ARTIFACT_GONE'] as const
 
 /** The published files of a dump: its artifact, with byte ranges, and its report. */
 export function dumpFileRoutes(app: ZodInstance, { journal, published }: ApiParts): void {
@@ -22,16 +23,11 @@ export function dumpFileRoutes(app: ZodInstance, { journal, published }: ApiPart
       tags: ['dumps'],
       params: dumpParams,
       headers: z.looseObject({ range: z.string().max(200).optional(), 'if-range': z.string().max(200).optional() }),
-      produces: ['application/octet-stream'],
       response: {
-        200: file,
-        206: file,
+        200: answerOf('application/octet-stream', 'the whole artifact'),
+        206: answerOf('application/octet-stream', 'the range that was asked for'),
         304: z.null(),
-        400: problem,
-        404: problem,
-        409: problem,
-        410: problem,
-        416: problem,
+        ...refusals(...unpublished, 'RANGE_INVALID'),
       },
     },
     async handler(request, reply) {
@@ -79,7 +75,7 @@ export function dumpFileRoutes(app: ZodInstance, { journal, published }: ApiPart
         summary: 'What was found in the guest, and how the dump was made',
         tags: ['dumps'],
         params: dumpParams,
-        response: { 200: dumpReport, 400: problem, 404: problem, 409: problem, 410: problem },
+        response: { 200: dumpReport, ...refusals(...unpublished) },
       },
     },
     async (request) => {

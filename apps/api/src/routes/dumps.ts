@@ -1,11 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { dumpId, dumpRequest, dumpResource, dumpState, guestId, isFinished } from '@ullage/dump-job'
 import { z } from 'zod'
+import { refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
 import { findGuest, requireReachable } from '../fleet.ts'
 import type { DumpRecord, Journal } from '../journal.ts'
-import { ApiProblem, problem } from '../problem.ts'
+import { ApiProblem } from '../problem.ts'
 import { toResource } from '../to-resource.ts'
+
+/** What any body can be refused for, also one that nobody asked for. */
+const bodyRefusals = ['REQUEST_INVALID', 'BODY_TOO_LARGE', 'MEDIA_TYPE'] as const
 
 export const dumpParams = z.strictObject({ id: dumpId })
 
@@ -42,7 +46,18 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
         description: 'Returns as soon as the dump is written down; follow its events.',
         tags: ['dumps'],
         body: dumpRequest,
-        response: { 202: dumpResource, 400: problem, 404: problem, 409: problem, 503: problem },
+        response: {
+          202: dumpResource,
+          ...refusals(
+            ...bodyRefusals,
+            'GUEST_UNKNOWN',
+            'GUEST_AMBIGUOUS',
+            'GUEST_UNUSABLE',
+            'DUMP_ACTIVE',
+            'HOST_UNREACHABLE',
+            'QUEUE_UNREACHABLE',
+          ),
+        },
       },
     },
     async (request, reply) => {
@@ -75,7 +90,7 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
         summary: 'List dumps, the latest first',
         tags: ['dumps'],
         querystring: listQuery,
-        response: { 200: dumpList, 400: problem },
+        response: { 200: dumpList, ...refusals('REQUEST_INVALID') },
       },
     },
     async (request) => {
@@ -95,7 +110,7 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
         summary: 'One dump',
         tags: ['dumps'],
         params: dumpParams,
-        response: { 200: dumpResource, 400: problem, 404: problem },
+        response: { 200: dumpResource, ...refusals('REQUEST_INVALID', 'DUMP_UNKNOWN') },
       },
     },
     async (request) => toResource(requireDump(journal, request.params.id)),
@@ -111,7 +126,12 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
           'Finished: 204, artifact and record are removed.',
         tags: ['dumps'],
         params: dumpParams,
-        response: { 200: dumpResource, 202: dumpResource, 204: z.null(), 400: problem, 404: problem, 503: problem },
+        response: {
+          200: dumpResource,
+          202: dumpResource,
+          204: z.null(),
+          ...refusals(...bodyRefusals, 'DUMP_UNKNOWN', 'QUEUE_UNREACHABLE'),
+        },
       },
     },
     async (request, reply) => {

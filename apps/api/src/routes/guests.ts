@@ -1,8 +1,8 @@
 import { classMatrix, guestAnnouncement, guestId, hostAnnouncement, hostId, warning } from '@ullage/dump-job'
 import { z } from 'zod'
+import { refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
 import { type FleetGuest, findGuest, guestsOf, requireReachable } from '../fleet.ts'
-import { problem } from '../problem.ts'
 
 const guestResource = guestAnnouncement
   .extend({
@@ -27,6 +27,9 @@ const guestPages = z
   })
   .meta({ id: 'GuestPages' })
 
+/** Why a guest is not found. */
+const unfound = ['REQUEST_INVALID', 'GUEST_UNKNOWN', 'GUEST_AMBIGUOUS', 'QUEUE_UNREACHABLE'] as const
+
 const guestParams = z.strictObject({ id: guestId })
 
 export function guestRoutes(app: ZodInstance, { journal, queue, fleet }: ApiParts): void {
@@ -46,7 +49,7 @@ export function guestRoutes(app: ZodInstance, { journal, queue, fleet }: ApiPart
       schema: {
         summary: 'List the guests that hosts announce',
         tags: ['guests'],
-        response: { 200: z.object({ items: z.array(guestResource) }), 503: problem },
+        response: { 200: z.object({ items: z.array(guestResource) }), ...refusals('QUEUE_UNREACHABLE') },
       },
     },
     async () => ({ items: guestsOf(await fleet.hosts()).map(toGuest) }),
@@ -59,7 +62,7 @@ export function guestRoutes(app: ZodInstance, { journal, queue, fleet }: ApiPart
         summary: 'One guest',
         tags: ['guests'],
         params: guestParams,
-        response: { 200: guestResource, 400: problem, 404: problem, 409: problem, 503: problem },
+        response: { 200: guestResource, ...refusals(...unfound) },
       },
     },
     async (request) => toGuest(findGuest(await fleet.hosts(), request.params.id)),
@@ -77,12 +80,7 @@ export function guestRoutes(app: ZodInstance, { journal, queue, fleet }: ApiPart
         params: guestParams,
         response: {
           200: guestPages,
-          400: problem,
-          404: problem,
-          409: problem,
-          502: problem,
-          503: problem,
-          504: problem,
+          ...refusals(...unfound, 'HOST_UNREACHABLE', 'PAGES_FAILED', 'PAGES_TIMEOUT'),
         },
       },
     },
@@ -102,7 +100,7 @@ export function guestRoutes(app: ZodInstance, { journal, queue, fleet }: ApiPart
       schema: {
         summary: 'List the hosts that have a worker, or had one in the last 30 days',
         tags: ['guests'],
-        response: { 200: z.object({ items: z.array(hostResource) }), 503: problem },
+        response: { 200: z.object({ items: z.array(hostResource) }), ...refusals('QUEUE_UNREACHABLE') },
       },
     },
     async () => {

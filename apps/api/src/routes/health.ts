@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { answerOf, refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
 import type { Metrics } from '../metrics.ts'
 
@@ -12,7 +13,7 @@ export function healthRoutes(app: ZodInstance, { journal, fleet }: ApiParts, met
       schema: {
         summary: 'Whether the process lives',
         tags: ['service'],
-        response: { 200: z.object({ ok: z.boolean() }) },
+        response: { 200: z.object({ ok: z.boolean() }), ...refusals() },
       },
     },
     async () => ({ ok: true }),
@@ -25,7 +26,7 @@ export function healthRoutes(app: ZodInstance, { journal, fleet }: ApiParts, met
       schema: {
         summary: 'Whether dumps can be accepted: the journal and Redis answer',
         tags: ['service'],
-        response: { 200: readiness, 503: readiness },
+        response: { 200: readiness, 503: readiness, ...refusals() },
       },
     },
     async (_request, reply) => {
@@ -42,7 +43,11 @@ export function healthRoutes(app: ZodInstance, { journal, fleet }: ApiParts, met
     '/metrics',
     {
       logLevel: 'warn',
-      schema: { summary: 'Figures for Prometheus', tags: ['service'], produces: ['text/plain'] },
+      schema: {
+        summary: 'Figures for Prometheus',
+        tags: ['service'],
+        response: { 200: answerOf('text/plain', 'the figures'), ...refusals() },
+      },
     },
     async (_request, reply) => reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
   )
