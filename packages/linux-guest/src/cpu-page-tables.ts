@@ -16,23 +16,32 @@ const QEMUCPUState = struct('QEMUCPUState', 440, {
   kernel_gs_base: u64,
 })
 
-/** More vCPUs than this tell nothing new. */
-const MAX_CPUS = 64
+/** One confirmed is enough, and the vCPUs of a kernel that runs are not all elsewhere. */
+const MAX_CPUS = 1024
 /** With page table isolation a vCPU in user mode has the second of two tables (Linux arch/x86/mm/pti.c). */
 const PTI_USER_TABLE = 1n << 12n
 const ADDRESS_MASK = 0x000f_ffff_ffff_f000n
 
-/** Page tables that vCPUs had loaded, by the notes of QEMU: physical addresses, each once. */
-export function cpuPageTables(notes: readonly ElfNote[]): bigint[] {
+export interface CpuPageTables {
+  /** vCPUs whose state the notes hold. */
+  readonly cpus: number
+  /** Physical addresses, each once. A vCPU that does not page has none. */
+  readonly roots: readonly bigint[]
+}
+
+/** Page tables that vCPUs had loaded, by the notes of QEMU. */
+export function cpuPageTables(notes: readonly ElfNote[]): CpuPageTables {
   const roots = new Set<bigint>()
+  let cpus = 0
   for (const { desc } of notes.filter(({ name }) => name === 'QEMU').slice(0, MAX_CPUS)) {
     if (desc.length < QEMUCPUState.size) continue
     const { version, size, cr } = QEMUCPUState.read(desc)
     if (version !== 1 || size < QEMUCPUState.size) continue
+    cpus++
     const root = (cr[3] as bigint) & ADDRESS_MASK
     if (root !== 0n) roots.add(root)
   }
-  return [...roots]
+  return { cpus, roots: [...roots] }
 }
 
 /**
@@ -42,12 +51,15 @@ export function cpuPageTables(notes: readonly ElfNote[]): bigint[] {
 export function isRunBy(kernel: Kernel, frames: GuestFrames, roots: readonly bigint[]): boolean {
   const text = kernel.info.symbol('_stext')
   if (text === undefined) return false
-  return roots.some((root) =>
-    [root, root & ~PTI_USER_TABLE].some((table) => {
+  // The address in CR3 has the bit that marks encrypted memory, where there is one (Linux arch/x86/mm/mem_encrypt.c).
+  const encryption = kernel.info.number('sme_mask') ?? 0n
+  return roots.some((loaded) => {
+    const root = loaded & ~encryption
+    return [root, root & ~PTI_USER_TABLE].some((table) => {
       const pfn = frames.view.toPfn(Number(table >> BigInt(frames.frameShift)))
       if (pfn === undefined) return false
       const walker = new PageWalker(frames, kernel.architecture.paging, pfn)
       return walker.walk(text) === 'mapped' && frames.view.toPfn(walker.gfn) === kernel.textPfn
-    }),
-  )
+    })
+  })
 }

@@ -1,21 +1,29 @@
+import { createHash } from 'node:crypto'
 import { type ElfNote, LayoutError, readElfNotes } from '@ullage/layout'
 import { cpuPageTables, isRunBy } from './cpu-page-tables.ts'
 import type { GuestFrames } from './guest-frames.ts'
-import { type Kernel, openKernel } from './kernel.ts'
+import { type Kernel, kernelClaim, kernelMemory, openKernel } from './kernel.ts'
 import { LinuxGuestError } from './linux-guest-error.ts'
 import { Refusal } from './refusal.ts'
+import { Refusals } from './refusals.ts'
 import { scanVmcoreinfo, textOf } from './scan-vmcoreinfo.ts'
 import { Vmcoreinfo, VMCOREINFO_MAX_BYTES } from './vmcoreinfo.ts'
 
-/** Different texts that are held against guest memory before the search gives up. A guest can fill its memory with them. */
-const MAX_CANDIDATES = 256
-/** Candidates that an error message lists. */
-const MAX_LISTED = 8
+/**
+ * Any process of the guest can fill its memory with pages that look like VMCOREINFO, so what is given up depends on how
+ * far one of them gets. Pages that lack lines cost no more than their own text, and there is no bound on them. Different
+ * texts whose page tables are walked cost a few frames each.
+ */
+const MAX_WALKED = 65_536
+/** Different texts that know where the kernel is, which processes are not told, and whose sections are then counted. */
+const MAX_OPENED = 4096
 
 export interface FindOptions {
   readonly elfNotes?: Uint8Array | undefined
   /** A VMCOREINFO text from elsewhere, tried before all others. */
   readonly vmcoreinfo?: string | undefined
+  /** Whether a kernel is refused that no vCPU confirms, though the notes hold no vCPU. */
+  readonly expectVcpus?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -47,73 +55,80 @@ interface Accepted {
 
 /**
  * Finds the VMCOREINFO of the kernel that runs: in `vmcoreinfo`, in the notes, else in guest memory. Every candidate is
- * held against guest memory; of several that stand, one that a vCPU's page tables confirm comes first, then the one
- * whose struct pages cover most. Throws LinuxGuestError that lists what was tried and why it was refused.
+ * held against guest memory. Where vCPUs can be asked, only a kernel that the page tables of one confirm is taken: the
+ * memory of one that ran before a reboot still bears it out, and its word on frames is false. Where they cannot, the
+ * kernel whose struct pages cover most is. Throws LinuxGuestError that lists what was tried and why it was refused.
  */
 export async function findKernel(frames: GuestFrames, options: FindOptions): Promise<FoundKernel> {
-  const refused: string[] = []
+  const refused = new Refusals()
   const warnings: Warning[] = []
   const notes = readNotes(options.elfNotes ?? new Uint8Array(0), refused)
-  const roots = cpuPageTables(notes)
+  const { cpus, roots } = cpuPageTables(notes)
+  const mustRun = cpus > 0 || options.expectVcpus === true
+  const walked = new Set<string>()
+  let opened = 0
 
   const tryOne = (candidate: Candidate): Accepted | undefined => {
     try {
       if (candidate.text.length > VMCOREINFO_MAX_BYTES) {
         throw new Refusal(`it has ${candidate.text.length} bytes, a kernel writes ${VMCOREINFO_MAX_BYTES} at most`)
       }
-      const kernel = openKernel(frames, Vmcoreinfo.parse(candidate.text))
+      const claim = kernelClaim(frames, Vmcoreinfo.parse(candidate.text))
+      const digest = createHash('sha256').update(candidate.text, 'latin1').digest('base64')
+      if (candidate.from === 'scan' && walked.has(digest)) return undefined
+      walked.add(digest)
+      const memory = kernelMemory(frames, claim)
+      opened++
+      const kernel = openKernel(claim, memory)
       return { candidate, kernel, isRunning: isRunBy(kernel, frames, roots) }
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
-      refused.push(`${candidate.where}: ${error.message}`)
+      refused.add(`${candidate.where}: ${error.message}`)
       return undefined
     }
   }
-  const found = ({ candidate, kernel, isRunning }: Accepted): FoundKernel => {
-    if (roots.length > 0 && !isRunning) {
-      warnings.push({
-        code: 'KERNEL_NOT_RUNNING',
-        text: `no vCPU has page tables with the kernel of the VMCOREINFO ${candidate.where}: it may be one that ran before`,
-      })
-    }
+  const found = ({ candidate, kernel }: Accepted): FoundKernel => {
     return { kernel, from: candidate.from, vmcoreinfoPfn: candidate.pfn, warnings }
   }
 
+  let best: Accepted | undefined
   for (const candidate of givenCandidates(options.vmcoreinfo, notes)) {
     const accepted = tryOne(candidate)
-    if (accepted) return found(accepted)
+    if (accepted && (accepted.isRunning || !mustRun)) return found(accepted)
+    if (!accepted) continue
+    refused.add(`${candidate.where}: no vCPU runs on the page tables of its kernel ${accepted.kernel.info.osrelease}`)
+    best ??= accepted
   }
-  for (const reason of refused) {
+  // No vCPU could confirm what the search would find.
+  if (mustRun && roots.length === 0) throw notRunning(best, cpus, roots.length)
+  for (const reason of refused.listed) {
     warnings.push({ code: 'VMCOREINFO_REFUSED', text: `guest memory was searched for another VMCOREINFO: ${reason}` })
   }
 
-  const tried = new Set<string>()
-  let best: Accepted | undefined
   for await (const { pfn, text } of scanVmcoreinfo(frames, { signal: options.signal })) {
-    if (tried.has(text)) continue
-    if (tried.size === MAX_CANDIDATES) {
+    if (walked.size >= MAX_WALKED || opened >= MAX_OPENED) {
       warnings.push({
         code: 'TOO_MANY_CANDIDATES',
-        text: `the search for VMCOREINFO stopped at frame ${pfn}, after ${MAX_CANDIDATES} different candidates`,
+        text: `the search for VMCOREINFO stopped at frame ${pfn}, after ${walked.size} different candidates`,
       })
       break
     }
-    tried.add(text)
     const accepted = tryOne({ where: `in frame ${pfn}`, text, from: 'scan', pfn })
     if (accepted && (!best || isBetter(accepted, best))) best = accepted
     if (best?.isRunning) break
   }
+  if (best && mustRun && !best.isRunning) throw notRunning(best, cpus, roots.length)
   if (best) return found(best)
   throw nothingFound(refused)
 }
 
-function readNotes(blob: Uint8Array, refused: string[]): ElfNote[] {
+function readNotes(blob: Uint8Array, refused: Refusals): ElfNote[] {
   const notes: ElfNote[] = []
   try {
     for (const note of readElfNotes(blob)) notes.push(note)
   } catch (error) {
     if (!(error instanceof LayoutError)) throw error
-    refused.push(`in the notes: ${error.message}`)
+    refused.add(`in the notes: ${error.message}`)
   }
   return notes
 }
@@ -132,19 +147,27 @@ function isBetter(a: Accepted, b: Accepted): boolean {
   return a.kernel.sectionsDecodable > b.kernel.sectionsDecodable
 }
 
-function nothingFound(refused: readonly string[]): LinuxGuestError {
-  if (refused.length === 0) {
+function notRunning(best: Accepted | undefined, cpus: number, roots: number): LinuxGuestError {
+  const seen = best
+    ? `memory holds the kernel ${best.kernel.info.osrelease} (VMCOREINFO ${best.candidate.where})`
+    : 'no kernel was given'
+  return new LinuxGuestError(
+    'KERNEL_NOT_RUNNING',
+    `expected a kernel that a vCPU runs: ${seen}, ${cpus} vCPUs told their state, and none of the ${roots} page ` +
+      'tables they have loaded are its: the guest is in its firmware or boot loader, or is rebooting',
+  )
+}
+
+function nothingFound(refused: Refusals): LinuxGuestError {
+  if (refused.count === 0) {
     return new LinuxGuestError(
       'NO_VMCOREINFO',
       'expected VMCOREINFO in the notes or in a page of guest memory, found none: is the guest a Linux with ' +
         'CONFIG_VMCORE_INFO (CONFIG_CRASH_CORE before 6.9) that has booted?',
     )
   }
-  const more = refused.length > MAX_LISTED ? `; and ${refused.length - MAX_LISTED} more` : ''
   return new LinuxGuestError(
     'NO_VALID_VMCOREINFO',
-    `expected a VMCOREINFO that guest memory bears out, found ${refused.length} that it does not: ` +
-      refused.slice(0, MAX_LISTED).join('; ') +
-      more,
+    `expected a VMCOREINFO that guest memory bears out, found ${refused.count} that it does not: ${refused}`,
   )
 }

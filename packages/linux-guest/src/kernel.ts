@@ -24,24 +24,35 @@ export interface Kernel {
   readonly sectionsDecodable: number
 }
 
-/**
- * Holds a VMCOREINFO against guest memory: `_stext` must lie where the page tables and where `phys_base` say,
- * `init_uts_ns` must name the same release, `mem_section` must lead to struct pages. Throws Refusal when one does not.
- */
-export function openKernel(frames: GuestFrames, info: Vmcoreinfo): Kernel {
+/** What a VMCOREINFO says before guest memory is asked. */
+export interface KernelClaim {
+  readonly info: Vmcoreinfo
+  readonly architecture: Architecture
+  readonly text: bigint
+  readonly textPfn: number
+}
+
+/** Reads what a kernel cannot be found without. Throws Refusal when a line is missing or out of place. Reads no memory. */
+export function kernelClaim(frames: GuestFrames, info: Vmcoreinfo): KernelClaim {
   const pageBytes = required(info.pageBytes, 'PAGESIZE')
   if (pageBytes !== frames.frameBytes) {
     throw new Refusal(`its pages have ${pageBytes} bytes, the guest's frames ${frames.frameBytes}`)
   }
   const architecture = openArchitecture(frames, info)
-  const { rootPfn, paging } = architecture
-  if (!frames.isRam(rootPfn)) {
-    throw new Refusal(`its root page table would be frame ${rootPfn}, which is not guest RAM`)
+  if (!frames.isRam(architecture.rootPfn)) {
+    throw new Refusal(`its root page table would be frame ${architecture.rootPfn}, which is not guest RAM`)
   }
-  const memory = new KernelMemory(frames, new PageWalker(frames, paging, rootPfn))
   const text = required(info.symbol('_stext'), 'SYMBOL(_stext)')
-  const physical = architecture.imageToPhysical(text)
-  const textPfn = Number(physical >> BigInt(frames.frameShift))
+  const textPfn = Number(architecture.imageToPhysical(text) >> BigInt(frames.frameShift))
+  required(info.symbol('init_uts_ns'), 'SYMBOL(init_uts_ns)')
+  required(info.symbol('mem_section'), 'SYMBOL(mem_section)')
+  return { info, architecture, text, textPfn }
+}
+
+/** The kernel's address space, when `_stext` lies where both the page tables and `phys_base` say. Else throws Refusal. */
+export function kernelMemory(frames: GuestFrames, { architecture, text, textPfn }: KernelClaim): KernelMemory {
+  const { paging, rootPfn } = architecture
+  const memory = new KernelMemory(frames, new PageWalker(frames, paging, rootPfn))
   const outcome = memory.walker.walk(text)
   const walked = outcome === 'mapped' ? memory.toPfn(text) : undefined
   if (walked !== textPfn) {
@@ -50,6 +61,14 @@ export function openKernel(frames: GuestFrames, info: Vmcoreinfo): Kernel {
         (walked === undefined ? (outcome === 'mapped' ? 'outside guest RAM' : outcome) : `in frame ${walked}`),
     )
   }
+  return memory
+}
+
+/**
+ * Holds the rest of a VMCOREINFO against guest memory: `init_uts_ns` must name the same release, `mem_section` must lead
+ * to struct pages. Throws Refusal when one does not.
+ */
+export function openKernel({ info, architecture, textPfn }: KernelClaim, memory: KernelMemory): Kernel {
   const uts = readUtsName(memory, info)
   if (uts.release !== info.osrelease) {
     throw new Refusal(

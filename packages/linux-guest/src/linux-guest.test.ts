@@ -256,17 +256,85 @@ describe('several candidates', () => {
     const user = await openLinuxGuest(guest, { elfNotes: qemuNote(running.rootPfn + 1) })
     expect(user.kernel).toBe('6.12.0-running')
     const odd = await openLinuxGuest(guest, { elfNotes: concat(before.note, qemuNote(running.rootPfn)) })
-    expect(odd.warnings).toMatchObject([{ code: 'KERNEL_NOT_RUNNING' }])
+    expect(odd).toMatchObject({ kernel: '6.12.0-running', vmcoreinfoFrom: 'scan' })
+    expect(odd.warnings).toMatchObject([
+      { code: 'VMCOREINFO_REFUSED', text: expect.stringContaining('no vCPU runs on the page tables of its kernel') },
+    ])
+    // A vCPU in firmware and one that does not page are not in the way of a third.
+    const mixed = concat(qemuNote(5), qemuNote(0), qemuNote(running.rootPfn))
+    await expect(openLinuxGuest(guest, { elfNotes: mixed })).resolves.toMatchObject({ kernel: '6.12.0-running' })
+  })
+
+  describe('of a kernel that no vCPU runs', () => {
+    const message = expect.stringMatching(/memory holds the kernel 6\.12\.0-synthetic .*is rebooting/)
+    const refusal = { code: 'KERNEL_NOT_RUNNING', message }
+
+    test('are refused, from the notes and from memory', async () => {
+      const { guest, kernel } = syntheticGuest()
+      const notes = concat(kernel.note, qemuNote(5))
+      await expect(openLinuxGuest(guest, { elfNotes: notes })).rejects.toMatchObject(refusal)
+      await expect(openLinuxGuest(guest, { elfNotes: qemuNote(5) })).rejects.toMatchObject(refusal)
+      await expect(
+        openLinuxGuest(guest, { vmcoreinfo: kernel.vmcoreinfo, elfNotes: qemuNote(5) }),
+      ).rejects.toMatchObject(refusal)
+    })
+
+    test('are refused when no vCPU pages', async () => {
+      const { guest, kernel } = syntheticGuest()
+      const notes = concat(kernel.note, qemuNote(0))
+      await expect(openLinuxGuest(guest, { elfNotes: notes })).rejects.toMatchObject(refusal)
+    })
+
+    test('are refused without notes of vCPUs only where those are expected', async () => {
+      const { guest, kernel } = syntheticGuest()
+      await expect(openLinuxGuest(guest, { elfNotes: kernel.note })).resolves.toMatchObject({ warnings: [] })
+      await expect(openLinuxGuest(guest, { elfNotes: kernel.note, expectVcpus: true })).rejects.toMatchObject(refusal)
+      await expect(openLinuxGuest(guest, { expectVcpus: true })).rejects.toMatchObject({ code: 'KERNEL_NOT_RUNNING' })
+      const notes = concat(kernel.note, qemuNote(kernel.rootPfn))
+      await expect(openLinuxGuest(guest, { elfNotes: notes, expectVcpus: true })).resolves.toMatchObject({
+        warnings: [],
+      })
+    })
   })
 
   test('without any there is an error that says so', async () => {
     await expect(openLinuxGuest(new SyntheticGuest())).rejects.toMatchObject({ code: 'NO_VMCOREINFO' })
   })
 
-  test('a memory full of them ends the search with a warning', async () => {
+  test('pages that a process filled do not hide the real one', async () => {
+    const guest = new SyntheticGuest([{ start: 0, count: 4 * SECTION }])
+    const kernel = new SyntheticKernel(guest, { at: 2 * SECTION })
+    const encoder = new TextEncoder()
+    // A guess at all lines, with addresses that a process is not told.
+    const guess = kernel.vmcoreinfo.replace(/^SYMBOL\(_stext\)=.*$/m, 'SYMBOL(_stext)=ffffffff80200000')
+    const copy = encoder.encode(kernel.vmcoreinfo)
+    for (let pfn = 0; pfn < 50_000; pfn++) {
+      if (pfn % 5 === 0) guest.frame(pfn).set(encoder.encode(`${guess}CRASHTIME=${pfn}\n`))
+      else if (pfn % 5 === 1) guest.frame(pfn).set(encoder.encode(guess))
+      else guest.frame(pfn).set(encoder.encode(`OSRELEASE=${pfn}\n`))
+    }
+    expect(kernel.vmcoreinfoPfn).toBeGreaterThan(50_000)
+    await expect(openLinuxGuest(guest)).resolves.toMatchObject({ warnings: [], vmcoreinfoFrom: 'scan' })
+    guest.frame(kernel.vmcoreinfoPfn).fill(0)
+    await expect(openLinuxGuest(guest)).rejects.toMatchObject({
+      code: 'NO_VALID_VMCOREINFO',
+      message: expect.stringMatching(/^expected .{1,4000}; and 39993 more$/),
+    })
+    // Copies of the real one are that kernel's all the same.
+    for (let pfn = 0; pfn < 1000; pfn++) guest.frame(pfn).fill(0)
+    for (let pfn = 0; pfn < 1000; pfn++) guest.frame(pfn).set(copy)
+    await expect(openLinuxGuest(guest)).resolves.toMatchObject({ warnings: [], kernel: '6.12.0-synthetic' })
+  })
+
+  test('a memory full of texts that know where the kernel is ends the search with a warning', async () => {
     const { guest, kernel } = syntheticGuest()
-    for (let pfn = 1; pfn < 400; pfn++) guest.frame(pfn).set(new TextEncoder().encode(`OSRELEASE=${pfn}\n`))
-    await expect(openLinuxGuest(guest)).rejects.toMatchObject({ message: expect.stringContaining('found 256 that') })
+    const forged = kernel.vmcoreinfo.replace(/^LENGTH\(mem_section\)=.*$/m, 'LENGTH(mem_section)=7')
+    for (let pfn = 1; pfn < 4096; pfn++) {
+      guest.frame(pfn).set(new TextEncoder().encode(`${forged}CRASHTIME=${pfn}\n`))
+    }
+    await expect(openLinuxGuest(guest)).resolves.toMatchObject({ warnings: [] })
+    guest.frame(5000).set(new TextEncoder().encode(forged))
+    await expect(openLinuxGuest(guest)).rejects.toMatchObject({ message: expect.stringContaining('found 4096 that') })
     await expect(openLinuxGuest(guest, { elfNotes: kernel.note })).resolves.toMatchObject({ vmcoreinfoFrom: 'note' })
   })
 
@@ -328,6 +396,44 @@ test('protected frames hold image, tables, mem_section, struct pages and VMCOREI
   const others = [0, freed, freed + 63, kernel.textPfn + 512, kernel.structPagesPfn(1) + 512]
   expect(others.filter((pfn) => isProtected(pfn))).toEqual([])
   expect(ranges).toEqual([...ranges].sort((a, b) => a.start - b.start))
+})
+
+describe('a frame of the image that looks like page cache or like memory of a process', () => {
+  // PG_reserved of kernels with these lines.
+  const reserved = 1n << 13n
+  const lru = BigInt(1 << number('6.12', 'PG_lru'))
+
+  async function protectedOf(mark: bigint): Promise<boolean[]> {
+    const { guest, kernel } = syntheticGuest({ smallPages: true })
+    // Above the flags: what the kernel packs there is alike on all frames that were not used since boot.
+    const packed = 0xfffff_c0000000n
+    for (let i = 0; i < 512; i++) kernel.setPage(kernel.textPfn + i, { flags: packed | mark })
+    const [bss, cache, anon, locked] = [100, 200, 201, 202].map((i) => kernel.textPfn + i) as [
+      number,
+      number,
+      number,
+      number,
+    ]
+    kernel.setPage(bss, { flags: packed | mark | lru, mapping: 0xffff_8880_0123_4560n })
+    kernel.setPage(cache, { flags: packed | lru, mapping: 0xffff_8880_0123_4560n })
+    kernel.setPage(anon, { flags: lru, mapping: 0xffff_8880_0123_4561n })
+    kernel.setPage(locked, { flags: 1n })
+    const linux = await openLinuxGuest(guest, { elfNotes: kernel.note })
+    expect(classesAt(linux, [bss, cache, anon, locked])).toEqual(['cache', 'cache', 'user', 'inUse'])
+    const ranges = linux.protectedFrames()
+    return [bss, cache, anon, locked].map((pfn) =>
+      ranges.some(({ start, count }) => pfn >= start && pfn < start + count),
+    )
+  }
+
+  test('stays unless the kernel took its mark away', async () => {
+    expect(await protectedOf(reserved)).toEqual([true, false, false, true])
+  })
+
+  test('stays where the mark cannot be told', async () => {
+    expect(await protectedOf(0n)).toEqual([true, true, true, true])
+    expect(await protectedOf(reserved | 2n)).toEqual([true, true, true, true])
+  })
 })
 
 function bound(

@@ -47,6 +47,13 @@ export interface OpenLinuxGuestOptions {
   readonly elfNotes?: Uint8Array
   /** A VMCOREINFO text from elsewhere; tried first. */
   readonly vmcoreinfo?: string
+  /**
+   * True for a live guest whose vCPUs are paused: `elfNotes` should then hold their state, and a kernel is refused when
+   * no page tables of a vCPU confirm it, even where no note of a vCPU is there. QEMU writes notes that cannot be used of
+   * a vCPU outside long mode, as in a guest that is rebooting. Without it, a kernel is taken unconfirmed where the notes
+   * hold no vCPU, as for memory in files.
+   */
+  readonly expectVcpus?: boolean
   readonly signal?: AbortSignal
 }
 

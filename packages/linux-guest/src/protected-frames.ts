@@ -1,6 +1,7 @@
 import { endOf, mergeRanges, type PfnRange, PfnSet } from '@ullage/pages'
 import { GUEST_CLASS } from './guest-class.ts'
 import type { GuestFrames } from './guest-frames.ts'
+import { imageMarks } from './image-marks.ts'
 import type { Kernel } from './kernel.ts'
 import { ABSENT } from './paging.ts'
 import type { StructPageReader } from './struct-page-reader.ts'
@@ -9,6 +10,9 @@ import type { StructPageReader } from './struct-page-reader.ts'
 const tablesLimit = (guestFrames: number): number => 65_536 + Math.ceil(guestFrames / 256)
 
 const FREED: readonly number[] = [GUEST_CLASS.free, GUEST_CLASS.offline, GUEST_CLASS.unaccepted, GUEST_CLASS.hwpoison]
+
+/** What a freed frame of the image can have become that a dump may leave out. */
+const REUSED: readonly number[] = [GUEST_CLASS.user, GUEST_CLASS.cache, GUEST_CLASS.cachePrivate]
 
 export interface ProtectedFrames {
   /** Ascending, disjoint, in guest RAM. */
@@ -29,7 +33,7 @@ export function findProtectedFrames(
   const { frames } = kernel.memory
   const tables = pageTables(kernel)
   const ranges = [
-    ...withoutFreed(imageFrames(kernel), reader),
+    ...withoutFreed(imageFrames(kernel), kernel, reader),
     ...tables.set.allRuns(),
     ...kernel.sections.pfns(),
     ...memMapFrames(kernel),
@@ -48,14 +52,21 @@ function imageFrames(kernel: Kernel): PfnRange[] {
   return insideRam([...mapped.allRuns()], kernel.memory.frames)
 }
 
-/** The kernel gives parts of its image back once it has booted, and leaves some of them mapped. */
-function withoutFreed(image: readonly PfnRange[], reader: StructPageReader): PfnRange[] {
+/**
+ * The kernel gives parts of its image back once it has booted, leaves some of them mapped, and uses them again. A frame
+ * that only looks like page cache is no proof: those of data and BSS have been seen with PG_lru and a mapping
+ * (makedumpfile issue 21). It stays unless the kernel's own mark says that it was given back.
+ */
+function withoutFreed(image: readonly PfnRange[], kernel: Kernel, reader: StructPageReader): PfnRange[] {
   const kept = PfnSet.of(image)
+  const marks = imageMarks(kernel)
   for (const range of image) {
     const classes = new Uint8Array(range.count)
     reader.classify(range, classes)
     for (const [i, code] of classes.entries()) {
-      if (FREED.includes(code)) kept.delete({ start: range.start + i, count: 1 })
+      const pfn = range.start + i
+      const isReused = marks !== undefined && REUSED.includes(code) && !marks.isKept(pfn)
+      if (isReused || FREED.includes(code)) kept.delete({ start: pfn, count: 1 })
     }
   }
   return [...kept.allRuns()]

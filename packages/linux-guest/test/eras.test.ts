@@ -1,5 +1,5 @@
 import { bootGuest, framesWithFlag, type GuestOptions, KPF, type LabGuest, openStoppedMemory } from '@ullage/lab'
-import { countFrames } from '@ullage/pages'
+import { countFrames, endOf } from '@ullage/pages'
 import { describe, expect, test } from 'vitest'
 import { type GuestClass, guestClasses, openLinuxGuest } from '../src/index.ts'
 import { classesOf, difference, framesOf } from './classes-of.ts'
@@ -10,6 +10,21 @@ import { classesOf, difference, framesOf } from './classes-of.ts'
  * host: the newest kernel keeps much on its per-CPU lists). Offline frames never may.
  */
 const DRIFT_FRAMES = 2048
+
+/** Bit of /proc/kpageflags (Linux include/linux/kernel-page-flags.h). */
+const KPF_RESERVED = 32
+
+const LEFT_OUT: readonly GuestClass[] = ['free', 'user', 'cache', 'cachePrivate', 'offline', 'hwpoison', 'unaccepted']
+
+/** Frames of the kernel image by /proc/iomem. */
+function imageFrames(iomem: string): number[] {
+  const lines = iomem.matchAll(/([0-9a-f]+)-([0-9a-f]+) : Kernel (?:code|rodata|data|bss)/g)
+  return [...lines].flatMap(([, first = '', last = '']) => {
+    const start = Number.parseInt(first, 16) / 4096
+    const end = (Number.parseInt(last, 16) + 1) / 4096
+    return Array.from({ length: Math.floor(end) - Math.ceil(start) }, (_, i) => Math.ceil(start) + i)
+  })
+}
 
 interface Case {
   readonly what: string
@@ -103,9 +118,18 @@ describe.each(cases)('$options.era: $what', ({ options, deflateMiB, offline, poi
     expect(difference(said(KPF.huge), framesOf(classes, 'user')).missed).toEqual([])
     expect(framesOf(classes, 'unknown')).toEqual([])
 
+    const guarded = new Set<number>()
     for (const range of linux.protectedFrames()) {
       expect({ range, readable: memory.view.isReadable(range) }).toEqual({ range, readable: true })
+      for (let pfn = range.start; pfn < endOf(range); pfn++) guarded.add(pfn)
     }
+    // What makedumpfile leaves out is not held back by having been part of the image; what is part of it still is kept.
+    const leftOut = LEFT_OUT.flatMap((name) => framesOf(classes, name)).filter((pfn) => guarded.has(pfn))
+    expect(leftOut).toEqual([])
+    const reserved = new Set(said(KPF_RESERVED))
+    const image = imageFrames(truth.iomem).filter((pfn) => reserved.has(pfn))
+    expect(image.length).toBeGreaterThan(5_000)
+    expect(image.filter((pfn) => !guarded.has(pfn))).toEqual([])
     // Memory is searched when the notes are withheld, and the same is found.
     if (linux.vmcoreinfoFrom === 'note') {
       const searched = await openLinuxGuest(memory.view)

@@ -1,4 +1,5 @@
 import { FIXTURE_NAMES, framesWithFlag, KPF, openMemoryView, unpackFixture } from '@ullage/lab'
+import { encodeElfNote, readElfNotes } from '@ullage/layout'
 import { countFrames, endOf } from '@ullage/pages'
 import { describe, expect, test } from 'vitest'
 import { openLinuxGuest } from '../src/index.ts'
@@ -65,7 +66,7 @@ describe.each(FIXTURE_NAMES)('%s', (name) => {
     const symbols = ['_stext', 'linux_banner', 'init_top_pgt', 'init_uts_ns', 'mem_section', 'init_task']
     expect(symbols.filter((symbol) => !isProtected(imageFrame(symbol)))).toEqual([])
     const classes = classesOf(guest, view.extents)
-    const left = new Set(['offline', 'free', 'hwpoison', 'unaccepted', 'noStructPage'])
+    const left = new Set(['offline', 'free', 'hwpoison', 'unaccepted', 'noStructPage', 'user', 'cache', 'cachePrivate'])
     for (const range of ranges) {
       expect({ range, readable: view.isReadable(range) }).toEqual({ range, readable: true })
       for (let pfn = range.start; pfn < endOf(range); pfn++) {
@@ -82,9 +83,17 @@ test('a note that is not this guest’s is refused and memory is searched instea
   const fixture = await unpackFixture('virtio-v6.12-balloon')
   const other = await unpackFixture('virtio-v6.1-vmem')
   using view = openMemoryView(fixture.regions)
-  const guest = await openLinuxGuest(view, { elfNotes: other.elfNotes })
+  const [strange] = [...readElfNotes(other.elfNotes)].filter(({ name }) => name === 'VMCOREINFO')
+  if (!strange) throw new Error('the notes of the other guest hold no VMCOREINFO')
+  const mixed = Buffer.concat([encodeElfNote('VMCOREINFO', strange.type, strange.desc), fixture.elfNotes])
+  // The vCPUs of this guest are in the notes; a VMCOREINFO of its own, too, but the strange one comes first.
+  await expect(openLinuxGuest(view, { elfNotes: mixed })).resolves.toMatchObject({ kernel: fixture.uname })
+  const alone = encodeElfNote('VMCOREINFO', strange.type, strange.desc)
+  const guest = await openLinuxGuest(view, { elfNotes: alone })
   expect(guest).toMatchObject({ vmcoreinfoFrom: 'scan', kernel: fixture.uname })
   expect(guest.warnings[0]).toMatchObject({ code: 'VMCOREINFO_REFUSED', text: expect.stringContaining('_stext') })
+  // With the other guest's vCPUs, whose page tables are not in this memory, no kernel here can be running.
+  await expect(openLinuxGuest(view, { elfNotes: other.elfNotes })).rejects.toMatchObject({ code: 'KERNEL_NOT_RUNNING' })
 })
 
 test('memory without its VMCOREINFO page is an error that says what was looked for', async () => {
