@@ -292,6 +292,28 @@ test('DELETE cancels a queued dump at once', async () => {
   expect((await api.post({ guest: 'web-1' })).statusCode).toBe(202)
 })
 
+test('a dump cancelled between two attempts was cancelled, whatever the first one failed of', async () => {
+  const dump = (await api.post({ guest: 'web-1' })).json()
+  const failure = { code: 'CHILD_DIED', message: 'it died' }
+  api.queue.set(dump.id, { state: 'queued', attempts: 1, startedMs: 1_000, failure })
+  await api.follow.sweep()
+  const answer = await api.app.inject({ method: 'DELETE', url: dump.links.self })
+  expect(answer.json()).toMatchObject({ state: 'cancelled', failure: { code: 'CANCELLED' } })
+})
+
+test('a dump that succeeded shows no stale progress', async () => {
+  const dump = (await api.post({ guest: 'web-1' })).json()
+  const progress = { stage: 'classify' as const, done: 0, total: 5 }
+  api.queue.set(dump.id, { state: 'running', attempts: 1, startedMs: 1_000, progress })
+  await api.follow.sweep()
+  expect((await api.app.inject(dump.links.self)).json()).toMatchObject({ state: 'running', progress })
+  const { artifact } = reportOf(3, 'a'.repeat(64))
+  const result = { artifact, pausedMs: 5, alarm: false, warnings: [], totalMs: 50 }
+  api.queue.set(dump.id, { state: 'succeeded', finishedMs: 2_000, result })
+  await api.follow.sweep()
+  expect((await api.app.inject(dump.links.self)).json()).toMatchObject({ state: 'succeeded', progress: null })
+})
+
 test('DELETE asks the worker of a running dump to end it, and shows that', async () => {
   const dump = (await api.post({ guest: 'web-1' })).json()
   api.queue.set(dump.id, { state: 'running', attempts: 1, startedMs: 1_000 })

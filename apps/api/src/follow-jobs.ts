@@ -5,6 +5,9 @@ import type { DumpChange, DumpRecord, Journal } from './journal.ts'
 import { ApiProblem } from './problem.ts'
 import type { PublishedDumps } from './published-dumps.ts'
 
+/** Why a dump that no worker ended was cancelled; what an earlier attempt failed of is then no reason. */
+const cancelledWaiting = toFailure('CANCELLED', 'cancelled while no worker had it')
+
 export interface FollowJobsOptions {
   readonly journal: Journal
   readonly queue: JobQueue
@@ -65,7 +68,7 @@ export class FollowJobs {
     }
     // Said again until it is done: an order may have been given while the queue or the worker was away.
     if (dump.cancelRequested && (await queue.cancel(dump))) {
-      this.#change(dump.id, { state: 'cancelled', finishedMs: Date.now() })
+      this.#change(dump.id, { state: 'cancelled', finishedMs: Date.now(), progress: null, failure: cancelledWaiting })
       return
     }
     const job = await queue.observe(dump)
@@ -80,9 +83,15 @@ export class FollowJobs {
     const report = await this.#options.published.report(dump.id)
     const finishedMs = Date.now()
     if (report) {
-      this.#change(dump.id, { state: 'succeeded', finishedMs, failure: null, result: resultOfReport(report) })
+      this.#change(dump.id, {
+        state: 'succeeded',
+        finishedMs,
+        progress: null,
+        failure: null,
+        result: resultOfReport(report),
+      })
     } else if (dump.cancelRequested) {
-      this.#change(dump.id, { state: 'cancelled', finishedMs })
+      this.#change(dump.id, { state: 'cancelled', finishedMs, failure: cancelledWaiting })
     } else if (dump.state === 'queued') {
       // No worker had it, so nothing is lost: it is queued again.
       await this.#options.queue.add(dump)
@@ -105,7 +114,8 @@ export function changeOf(dump: DumpRecord, job: ObservedJob): DumpChange {
     attempts: Math.max(job.attempts, dump.attempts),
     startedMs: job.startedMs ?? dump.startedMs,
     finishedMs: isFinished(state) ? (job.finishedMs ?? Date.now()) : null,
-    progress: state === 'queued' ? null : job.progress,
+    // Of what is done the result tells; of what failed, how far it came.
+    progress: state === 'queued' || state === 'succeeded' ? null : job.progress,
     failure: state === 'succeeded' ? null : (job.failure ?? dump.failure),
     ...(job.result && { result: job.result }),
   }

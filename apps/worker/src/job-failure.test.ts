@@ -26,3 +26,14 @@ test('an error without a code fails for good as INTERNAL', () => {
     message: 'INTERNAL: x is not a function',
   })
 })
+
+test('what the first attempt failed of stays in the reason', () => {
+  const first = toJobError(new AttemptError('UNAVAILABLE', 'qemu closed the socket'), 1)
+  const second = toJobError(new AttemptError('CHILD_DIED', 'killed'), 2, first.message)
+  expect(second.message).toBe('CHILD_DIED: killed; first attempt: UNAVAILABLE: qemu closed the socket')
+  const third = toJobError(new AttemptError('GUEST_NOT_FOUND', 'no socket'), 3, second.message)
+  expect(third.message).toBe('GUEST_NOT_FOUND: no socket; first attempt: UNAVAILABLE: qemu closed the socket')
+  const same = toJobError(new AttemptError('UNAVAILABLE', 'qemu closed the socket'), 2, first.message)
+  expect(same.message).toBe('UNAVAILABLE: qemu closed the socket')
+  expect(toJobError(new AttemptError('CANCELLED', 'asked for'), 2, first.message).message).toBe('CANCELLED: asked for')
+})

@@ -36,15 +36,27 @@ const attemptsByCode: Readonly<Record<string, number>> = {
 }
 
 /**
- * The error that makes BullMQ do what the failure asks for: try again, or UnrecoverableError. `attempt` counts from 1.
+ * The error that makes BullMQ do what the failure asks for: try again, or UnrecoverableError. `attempt` counts from 1;
+ * `earlier` is the reason of the attempt before, if there was one: what it failed of first stays part of the reason.
  */
-export function toJobError(error: unknown, attempt: number): Error {
+export function toJobError(error: unknown, attempt: number, earlier?: string): Error {
   const failure =
     error instanceof AttemptError
       ? error.failure
       : toFailure('INTERNAL', error instanceof Error ? error.message : String(error))
-  const reason = reasonOfFailure(failure)
+  const reason = withFirst(failure, earlier)
   return attempt < (attemptsByCode[failure.code] ?? 1)
     ? new Error(reason, { cause: error })
     : Object.assign(new UnrecoverableError(reason), { cause: error })
+}
+
+const FIRST = '; first attempt: '
+
+/** A guest that is gone by the second attempt says little; why the first one failed is the cause. */
+function withFirst(failure: DumpFailure, earlier: string | undefined): string {
+  const reason = reasonOfFailure(failure)
+  if (!earlier || failure.code === 'CANCELLED') return reason
+  const at = earlier.indexOf(FIRST)
+  const first = at === -1 ? earlier : earlier.slice(at + FIRST.length)
+  return first === reason ? reason : `${reason}${FIRST}${first}`
 }

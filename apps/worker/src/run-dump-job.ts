@@ -53,7 +53,7 @@ export async function runDumpJob(
       throw new WaitingError()
     }
     const lost = signal.aborted && signal.reason === stopReasons.lockLost
-    const failure = toJobError(lost ? lockLost(error) : error, attempt)
+    const failure = toJobError(lost ? lockLost(error) : error, attempt, job.failedReason)
     log.error({ attempt, reason: failure.message, final: failure.name === 'UnrecoverableError' }, 'the attempt failed')
     throw failure
   }
@@ -102,7 +102,7 @@ async function makeAttempt(context: DumpJobContext, job: Job, token: string, sig
     log.info({ bytes: report.artifact.bytes, sha256: report.artifact.sha256 }, 'dump published')
     return dumpResult.parse(resultOfReport(report))
   } finally {
-    relay.end()
+    await relay.end()
     await attempt.remove()
   }
 }

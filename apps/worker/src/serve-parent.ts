@@ -87,15 +87,16 @@ function sayLast(message: ChildMessage): void {
   process.send?.(message, undefined, undefined, () => process.exit(0))
 }
 
-/** Passes on the first call, then at most one each PROGRESS_EVERY_MS, and every first one of a stage. */
-function throttle<Progress extends { stage: string }>(
+/** Passes on the first and the last of every stage, in between at most one each PROGRESS_EVERY_MS. */
+function throttle<Progress extends { stage: string; done: number; total: number }>(
   pass: (progress: Progress) => void,
 ): (progress: Progress) => void {
   let last = Number.NEGATIVE_INFINITY
   let stage = ''
   return (progress) => {
     const now = performance.now()
-    if (progress.stage === stage && now - last < PROGRESS_EVERY_MS) return
+    const ended = progress.done >= progress.total
+    if (progress.stage === stage && !ended && now - last < PROGRESS_EVERY_MS) return
     last = now
     stage = progress.stage
     pass(progress)
