@@ -38,7 +38,11 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   const before = await guest.hostMemory()
   options.onProgress?.({ stage: 'classify', done: 0, total: 1 })
   const { elfNotes: guestNotes, cpus } = await guest.notes(signal)
-  const examined = await examineGuest(guest, { ...options, elfNotes: guestNotes })
+  const examined = await examineGuest(guest, {
+    ...options,
+    elfNotes: guestNotes,
+    expectVcpus: guest.identity.kind === 'live',
+  })
   const { plan, word } = examined
   const elfNotes = word.linux ? withVmcoreinfo(guestNotes, word.linux.vmcoreinfo.text) : guestNotes
   const classified = performance.now()

@@ -10,6 +10,8 @@ export interface ExamineOptions {
   readonly trust: Trust
   /** ELF notes to look for VMCOREINFO in; without one in them guest memory is searched. */
   readonly elfNotes: Uint8Array
+  /** True when the notes are a live guest's: without vCPUs that run its kernel the guest has no word. */
+  readonly expectVcpus: boolean
   readonly signal?: AbortSignal
   readonly onRun?: (run: PlanRun) => void
 }
@@ -28,7 +30,12 @@ export async function examineGuest(guest: OpenGuest, options: ExamineOptions): P
   const { memory, backing } = guest
   const signal = options.signal ? { signal: options.signal } : {}
   const host = await HostStates.collect(backing, memory.extents, signal)
-  const word = await readGuestWord(guest, host, { elfNotes: options.elfNotes, trust: options.trust, ...signal })
+  const word = await readGuestWord(guest, host, {
+    elfNotes: options.elfNotes,
+    expectVcpus: options.expectVcpus,
+    trust: options.trust,
+    ...signal,
+  })
   const policy: Policy = {
     level: options.level,
     trust: word.trust,

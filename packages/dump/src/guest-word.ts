@@ -21,7 +21,7 @@ export interface GuestWord {
 export async function readGuestWord(
   guest: OpenGuest,
   host: HostStates,
-  options: { elfNotes: Uint8Array; trust: Trust; signal?: AbortSignal },
+  options: { elfNotes: Uint8Array; expectVcpus: boolean; trust: Trust; signal?: AbortSignal },
 ): Promise<GuestWord> {
   if (options.trust === 'host') return hostOnly([])
   const { memory, addressSpace, identity } = guest
@@ -35,7 +35,11 @@ export async function readGuestWord(
         isReadable: (range) => host.isReadable(range),
         toPfn: (gfn) => addressSpace.toPfn(gfn),
       },
-      { elfNotes: options.elfNotes, ...(options.signal ? { signal: options.signal } : {}) },
+      {
+        elfNotes: options.elfNotes,
+        expectVcpus: options.expectVcpus,
+        ...(options.signal ? { signal: options.signal } : {}),
+      },
     )
     const warnings = [...linux.warnings]
     if (!linux.offlineTold) {

@@ -46,6 +46,7 @@ export async function pagesOf(guest: OpenGuest, options: PagesOptions): Promise<
     level: LEVEL,
     trust: options.trust ?? 'guest',
     elfNotes,
+    expectVcpus: lease !== undefined && guest.identity.kind === 'live',
     ...signal,
     ...(options.onRun ? { onRun: options.onRun } : {}),
   })
