@@ -70,7 +70,7 @@ export const VcpuGuestContext = struct('vcpu_guest_context', 0x1430, {
   gs_base_user: u64,
 })
 
-/** The vCPU was in its guest's kernel. */
+/** Of a PV guest: the vCPU was in its kernel. */
 export const VGCF_IN_KERNEL = 1n << 2n
 
 /**

@@ -121,10 +121,11 @@ function cpuState(context: Context): Uint8Array {
   })
 }
 
-/** The base of gs that was in force, and the one that swapgs would bring. */
-function gsBases(context: Context): { active: bigint; other: bigint } {
-  const { flags, gs_base_kernel, gs_base_user } = context
-  return (flags & VGCF_IN_KERNEL) === 0n
-    ? { active: gs_base_user, other: gs_base_kernel }
-    : { active: gs_base_kernel, other: gs_base_user }
+/**
+ * The base of gs that was in force, and the one that swapgs would bring: the kernel's where the vCPU was in the kernel. A
+ * PV kernel runs in ring 3, so Xen has a flag for it; otherwise the ring tells (Xen xen/arch/x86/domctl.c).
+ */
+function gsBases({ flags, user_regs, gs_base_kernel, gs_base_user }: Context): { active: bigint; other: bigint } {
+  const isKernel = (flags & VGCF_IN_KERNEL) !== 0n || (user_regs.cs & 3) === 0
+  return isKernel ? { active: gs_base_kernel, other: gs_base_user } : { active: gs_base_user, other: gs_base_kernel }
 }
