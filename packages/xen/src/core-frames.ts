@@ -2,7 +2,7 @@ import { readU64 } from '@ullage/layout'
 import type { CoreFile } from './core-file.ts'
 import type { CoreHeader } from './core-header.ts'
 import { INVALID_FRAME, PAGE_BYTES } from './core-layout.ts'
-import { type CoreSection, corrupt, requireSection } from './core-sections.ts'
+import { type CoreSection, corrupt } from './core-sections.ts'
 import { FrameRuns } from './frame-runs.ts'
 
 const PIECE_BYTES = 1 << 20
@@ -30,18 +30,16 @@ export interface CoreFrames {
 export function readCoreFrames(
   file: CoreFile,
   header: CoreHeader,
-  sections: ReadonlyMap<string, CoreSection>,
+  sections: { pages: CoreSection; p2m: CoreSection | undefined; pfn: CoreSection | undefined },
 ): CoreFrames {
-  const pagesSection = requireSection(file, sections, '.xen_pages')
-  const p2m = sections.get('.xen_p2m')
-  const pfn = sections.get('.xen_pfn')
+  const { p2m, pfn } = sections
   if ((p2m === undefined) === (pfn === undefined)) {
     throw corrupt(file, `expected a section .xen_p2m or .xen_pfn, found ${p2m ? 'both' : 'neither'}`)
   }
   if (p2m && header.kind === 'hvm') throw corrupt(file, 'expected .xen_pfn in the core of an HVM guest, found .xen_p2m')
   const table = (p2m ?? pfn) as CoreSection
   const entryBytes = p2m ? 16 : 8
-  checkSizes(file, header, pagesSection, table, entryBytes)
+  checkSizes(file, header, sections.pages, table, entryBytes)
 
   const pages = new FrameRuns()
   const machine = p2m ? new FrameRuns() : undefined
@@ -72,7 +70,7 @@ export function readCoreFrames(
   }
   const backed = index - padding
   if (backed === 0) throw corrupt(file, `${table.name} names no frame: a guest has memory`)
-  return { pagesOffsetBytes: pagesSection.offsetBytes, pages, machine, backed, padding }
+  return { pagesOffsetBytes: sections.pages.offsetBytes, pages, machine, backed, padding }
 }
 
 function checkSizes(

@@ -10,11 +10,11 @@ const SECTION_FRAMES = 32768
 const MAX_GRANT_FRAMES = 64
 
 /**
- * A frame of struct pages describes 73 frames at most (of 56 bytes each), and the balloon never gets one: more RAM than
- * this for each frame that has memory no guest can have.
+ * A frame of struct pages describes 73 frames at most (of 56 bytes each), and the balloon never gets one: a guest whose
+ * frame numbers go further than this for each frame that has memory is none.
  */
 const RAM_PER_BACKED = 73
-/** Holes for devices below 4 GiB, and guests too small for the rule. */
+/** Frames below 4 GiB: there may be holes for devices among them, and small guests need no rule. */
 const RAM_SLACK = 2 ** 20
 
 /**
@@ -49,8 +49,7 @@ export function guestRam(
         { name: 'ram', start: DEVICES.end, count: end - DEVICES.end },
       ]
     : [{ name: 'ram', start: 0, count: end }]
-  const frames = ram.reduce((sum, { count }) => sum + count, 0)
-  return frames <= limit ? [...ram, ...grants] : undefined
+  return Math.max(end, pages.end) <= limit ? [...ram, ...grants] : undefined
 }
 
 /** Whether the last run is alone in its section, short and at its very end. */

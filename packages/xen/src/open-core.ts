@@ -32,9 +32,12 @@ export function openCore(path: string, options: { signal?: AbortSignal | undefin
 
 function openSections(file: CoreFile): OpenGuest {
   const sections = readSections(file)
-  const header = readCoreHeader(file, requireSection(file, sections, '.note.Xen'))
-  const elfNotes = cpuNotes(file, requireSection(file, sections, '.xen_prstatus'), header.vcpus)
-  const frames = readCoreFrames(file, header, sections)
+  const [notes, prstatus, pages] = ['.note.Xen', '.xen_prstatus', '.xen_pages'].map((name) =>
+    requireSection(file, sections, name),
+  ) as [CoreSection, CoreSection, CoreSection]
+  const header = readCoreHeader(file, notes)
+  const elfNotes = cpuNotes(file, prstatus, header.vcpus)
+  const frames = readCoreFrames(file, header, { pages, p2m: sections.get('.xen_p2m'), pfn: sections.get('.xen_pfn') })
   const shared = sections.get('.xen_shared_info')
   const maxPfn = frames.machine && shared ? readMaxPfn(file, shared) : 0
   const memory = new CoreMemory(file, frames, ramOf(file, frames, maxPfn))
