@@ -36,6 +36,8 @@ test.each([
     { backend: 'virtio-balloon', source: { kind: 'files', regions: [{ ...region, gpa: -4096 }] } },
     /source\.regions\.0\.gpa.*-4096/,
   ],
+  ['a core without its file', { backend: 'xen', source: { kind: 'core' } }, /source\.file/],
+  ['a kind of xen source there is not', { backend: 'xen', source: { kind: 'dump' } }, /source\.kind/],
   ['no JSON', '{"backend"', /expected JSON/],
 ])('refuses %s, and says where', async (_, content, message) => {
   const error = await load(content).catch((reason: unknown) => reason)
@@ -53,4 +55,10 @@ test('takes both kinds of virtio-balloon source', async () => {
     'virtio-balloon',
   )
   await load({ backend: 'virtio-balloon', source: { kind: 'files', regions: [{ ...region, offset: 4096 }] } })
+})
+
+test('takes a xen core, whose path is relative to the descriptor', async () => {
+  const descriptor = await load({ backend: 'xen', source: { kind: 'core', file: 'web-1.core' } })
+  expect(descriptor.backend).toBe('xen')
+  await expect(descriptor.open({ stateDir: folder })).rejects.toThrow(`at ${join(folder, 'web-1.core')}`)
 })

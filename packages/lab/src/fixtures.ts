@@ -1,14 +1,13 @@
-import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { access, copyFile, mkdir, mkdtemp, open, readdir, readFile, rename, rm } from 'node:fs/promises'
-import { tmpdir, userInfo } from 'node:os'
-import { basename, dirname, join } from 'node:path'
-import { createZstdDecompress, zstdDecompressSync } from 'node:zlib'
+import { open, readFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { createZstdDecompress } from 'node:zlib'
 import { readFixtureRegions } from './fixture-regions.ts'
 import { LabError } from './lab-error.ts'
 import type { ByteRange } from './lab-guest.ts'
 import type { MemoryRegion } from './memory-view.ts'
 import { readNoteSegment } from './note-segment.ts'
+import { parseSymbols, readWords, unpackedFolder } from './unpacked-folder.ts'
 
 /** Memory of real guests that was kept, with the word of the guest's own kernel on each frame. */
 export const FIXTURE_NAMES = ['virtio-v6.12-balloon', 'virtio-v6.1-vmem'] as const
@@ -37,16 +36,12 @@ export interface Fixture {
   readonly iomem: string
 }
 
-const packedFolder = join(import.meta.dirname, '..', 'fixtures')
-
 /**
  * Decompresses a fixture into a temporary folder named by its content, once; RAM files get holes exactly where the host
  * had no memory. Takes seconds the first time. Throws LabError when the fixture is damaged.
  */
 export async function unpackFixture(name: FixtureName): Promise<Fixture> {
-  const packed = join(packedFolder, name)
-  const dir = join(tmpdir(), `ullage-fixtures-${userInfo().uid}`, `${name}-${await contentKey(packed)}`)
-  if (!(await exists(dir))) await unpackInto(packed, dir)
+  const dir = await unpackedFolder(name, { takes: (file) => file.endsWith('.raw.zst'), write: unpackRegions })
   const text = (file: string): Promise<string> => readFile(join(dir, file), 'utf8')
   return {
     name,
@@ -63,45 +58,9 @@ export async function unpackFixture(name: FixtureName): Promise<Fixture> {
   }
 }
 
-/** Changes when any packed file or the way it is unpacked does. */
-async function contentKey(folder: string): Promise<string> {
-  const hash = createHash('sha256').update('1')
-  for (const file of (await readdir(folder)).sort()) hash.update(file).update(await readFile(join(folder, file)))
-  return hash.digest('hex').slice(0, 16)
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await access(path).then(
-    () => true,
-    () => false,
-  )
-}
-
-async function unpackInto(packed: string, dir: string): Promise<void> {
-  await mkdir(dirname(dir), { recursive: true })
-  const partial = await mkdtemp(`${dir}.partial-`)
-  try {
-    for (const file of await readdir(packed)) {
-      if (!file.endsWith('.zst')) await copyFile(join(packed, file), join(partial, file))
-      else if (!file.endsWith('.raw.zst')) await unpackWhole(join(packed, file), join(partial, basename(file, '.zst')))
-    }
-    for (const region of await readFixtureRegions(partial)) {
-      await unpackRegion(join(packed, `${basename(region.file)}.zst`), region)
-    }
-    await rename(partial, dir)
-  } catch (error) {
-    await rm(partial, { recursive: true, force: true })
-    // Another process may have been quicker: its folder holds the same bytes.
-    if (!(await exists(dir))) throw error
-  }
-}
-
-async function unpackWhole(source: string, target: string): Promise<void> {
-  const file = await open(target, 'w')
-  try {
-    await file.writeFile(zstdDecompressSync(await readFile(source)))
-  } finally {
-    await file.close()
+async function unpackRegions(packed: string, partial: string): Promise<void> {
+  for (const region of await readFixtureRegions(partial)) {
+    await unpackRegion(join(packed, `${basename(region.file)}.zst`), region)
   }
 }
 
@@ -131,19 +90,4 @@ async function unpackRegion(source: string, region: MemoryRegion): Promise<void>
   } finally {
     await file.close()
   }
-}
-
-async function readWords(path: string): Promise<BigUint64Array> {
-  const bytes = await readFile(path)
-  // Copied, because a pooled Buffer need not be aligned to eight bytes.
-  return new BigUint64Array(Uint8Array.from(bytes).buffer)
-}
-
-function parseSymbols(text: string): Map<string, bigint> {
-  const symbols = new Map<string, bigint>()
-  for (const line of text.split('\n')) {
-    const [address, , symbol] = line.split(' ')
-    if (address && symbol) symbols.set(symbol, BigInt(`0x${address}`))
-  }
-  return symbols
 }

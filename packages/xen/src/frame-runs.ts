@@ -1,0 +1,109 @@
+const INITIAL = 256
+
+/** Runs of numbers that count up together: `from + i` goes with `to + i`, for i from 0 to count - 1. */
+export interface FrameRun {
+  readonly from: number
+  readonly to: number
+  readonly count: number
+}
+
+/**
+ * A map of frame numbers as runs in typed arrays, 24 bytes each: real guests have few, and the worst one no more than
+ * entries. Numbers are safe integers.
+ */
+export class FrameRuns {
+  #from = new Float64Array(INITIAL)
+  #to = new Float64Array(INITIAL)
+  #count = new Float64Array(INITIAL)
+  #length = 0
+
+  /** Number of runs. */
+  get length(): number {
+    return this.#length
+  }
+
+  /** First number after the last run, 0 when there is none. */
+  get end(): number {
+    const last = this.#length - 1
+    return last < 0 ? 0 : (this.#from[last] as number) + (this.#count[last] as number)
+  }
+
+  /** Appends `from` → `to`. Runs must be appended with ascending `from`; see `inOrderOf`. */
+  add(from: number, to: number): void {
+    const last = this.#length - 1
+    if (last >= 0) {
+      const count = this.#count[last] as number
+      if ((this.#from[last] as number) + count === from && (this.#to[last] as number) + count === to) {
+        this.#count[last] = count + 1
+        return
+      }
+    }
+    this.#append({ from, to, count: 1 })
+  }
+
+  at(index: number): FrameRun {
+    if (index < 0 || index >= this.#length) throw new RangeError(`there is no run ${index} of ${this.#length}`)
+    return {
+      from: this.#from[index] as number,
+      to: this.#to[index] as number,
+      count: this.#count[index] as number,
+    }
+  }
+
+  /** Index of the first run that ends after `from`: the one that holds it, or the next; `length` when there is none. */
+  firstEndingAfter(from: number): number {
+    let low = 0
+    let high = this.#length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#from[middle] as number) + (this.#count[middle] as number) > from) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+
+  /** What `from` goes with, or undefined. */
+  get(from: number): number | undefined {
+    const index = this.firstEndingAfter(from)
+    if (index === this.#length) return undefined
+    const start = this.#from[index] as number
+    return from < start ? undefined : (this.#to[index] as number) + from - start
+  }
+
+  /** The same map turned round: `to` → `from`, ascending. Of several `from` for one `to` the lowest stays. */
+  inverted(): { runs: FrameRuns; repeated: number } {
+    const order = new Float64Array(this.#length).map((_, i) => i)
+    const to = this.#to
+    order.sort((a, b) => (to[a] as number) - (to[b] as number) || a - b)
+    const runs = new FrameRuns()
+    let repeated = 0
+    let end = 0
+    for (const index of order) {
+      const run = this.at(index)
+      const skip = Math.min(run.count, Math.max(0, end - run.to))
+      repeated += skip
+      if (skip === run.count) continue
+      runs.#append({ from: run.to + skip, to: run.from + skip, count: run.count - skip })
+      end = run.to + run.count
+    }
+    return { runs, repeated }
+  }
+
+  #append(run: FrameRun): void {
+    if (this.#length === this.#from.length) {
+      this.#from = grown(this.#from)
+      this.#to = grown(this.#to)
+      this.#count = grown(this.#count)
+    }
+    this.#from[this.#length] = run.from
+    this.#to[this.#length] = run.to
+    this.#count[this.#length] = run.count
+    this.#length++
+  }
+}
+
+function grown(array: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> {
+  const larger = new Float64Array(array.length * 2)
+  larger.set(array)
+  return larger
+}

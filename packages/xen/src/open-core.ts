@@ -1,0 +1,99 @@
+import {
+  type AddressSpace,
+  identityAddressSpace,
+  type OpenGuest,
+  type PauseLease,
+  type RamExtent,
+} from '@ullage/offline-query'
+import { throwIfAborted } from './abort-error.ts'
+import { type CoreFile, openCoreFile, readBytes } from './core-file.ts'
+import { type CoreFrames, readCoreFrames } from './core-frames.ts'
+import { readCoreHeader } from './core-header.ts'
+import { SHARED_INFO_MAX_PFN } from './core-layout.ts'
+import { CoreMemory } from './core-memory.ts'
+import { type CoreSection, corrupt, readSections, requireSection } from './core-sections.ts'
+import { cpuNotes } from './cpu-notes.ts'
+import type { FrameRuns } from './frame-runs.ts'
+import { guestRam } from './guest-ram.ts'
+
+type Warnings = OpenGuest['warnings']
+
+/** Opens the core file of a guest. Throws OfflineError: INVALID, UNSUPPORTED or CORRUPT, with the file and what is wrong. */
+export function openCore(path: string, options: { signal?: AbortSignal | undefined }): OpenGuest {
+  throwIfAborted(options.signal)
+  const file = openCoreFile(path)
+  try {
+    return openSections(file)
+  } catch (error) {
+    file[Symbol.dispose]()
+    throw error
+  }
+}
+
+function openSections(file: CoreFile): OpenGuest {
+  const sections = readSections(file)
+  const [notes, prstatus, pages] = ['.note.Xen', '.xen_prstatus', '.xen_pages'].map((name) =>
+    requireSection(file, sections, name),
+  ) as [CoreSection, CoreSection, CoreSection]
+  const header = readCoreHeader(file, notes)
+  const elfNotes = cpuNotes(file, prstatus, header.vcpus)
+  const frames = readCoreFrames(file, header, { pages, p2m: sections.get('.xen_p2m'), pfn: sections.get('.xen_pfn') })
+  const shared = sections.get('.xen_shared_info')
+  const maxPfn = frames.machine && shared ? readMaxPfn(file, shared) : 0
+  const memory = new CoreMemory(file, frames, ramOf(file, frames, maxPfn))
+  const machine = frames.machine?.inverted()
+  return {
+    identity: { backend: 'xen', machine: 'x86_64', kind: 'file' },
+    memory,
+    addressSpace: machine ? machineSpace(machine.runs) : identityAddressSpace,
+    backing: memory,
+    warnings: [...maxPfnWarnings(memory.extents, maxPfn, frames.machine !== undefined), ...repeated(machine?.repeated)],
+    notes: async ({ signal } = {}) => {
+      throwIfAborted(signal)
+      return { elfNotes, cpus: header.vcpus }
+    },
+    pause: async ({ signal } = {}) => {
+      throwIfAborted(signal)
+      return fileLease
+    },
+    hostMemory: async () => memory.hostMemory(),
+    [Symbol.asyncDispose]: async () => memory.close(),
+  }
+}
+
+/** A file has no vCPUs to stop. */
+const fileLease: PauseLease = { mode: 'file', resume: async () => 0, [Symbol.asyncDispose]: async () => undefined }
+
+/** Page tables of a PV guest hold machine frames: its p2m turned round leads back. */
+function machineSpace(pfns: FrameRuns): AddressSpace {
+  return { toPfn: (gfn) => pfns.get(gfn) }
+}
+
+/** What a PV guest says in its shared info, 0 when it says nothing that can be. */
+function readMaxPfn(file: CoreFile, section: CoreSection): number {
+  if (section.sizeBytes < SHARED_INFO_MAX_PFN + 8) {
+    throw corrupt(file, `section ${section.name} has only ${section.sizeBytes} bytes`)
+  }
+  const bytes = readBytes(file, section.offsetBytes + SHARED_INFO_MAX_PFN, 8, `section ${section.name}`)
+  return Number(new DataView(bytes.buffer).getBigUint64(0, true))
+}
+
+function ramOf(file: CoreFile, { pages, backed, machine }: CoreFrames, maxPfn: number): readonly RamExtent[] {
+  const extents = guestRam(pages, { backed, translated: machine === undefined, maxPfn })
+  if (extents) return extents
+  throw corrupt(file, `its ${backed} frames with memory go up to frame ${pages.end - 1}: no guest has RAM so sparse`)
+}
+
+function maxPfnWarnings(extents: readonly RamExtent[], maxPfn: number, isPv: boolean): Warnings {
+  const end = Math.max(...extents.map(({ start, count }) => start + count))
+  if (!isPv || (maxPfn > 0 && maxPfn <= end)) return []
+  const found = maxPfn === 0 ? 'is not told' : `is said to be frame ${maxPfn}, more than a guest of this size can have`
+  const text = `the end of guest RAM ${found}: frames without memory above frame ${end - 1} are not seen`
+  return [{ code: 'RAM_END_UNKNOWN', text }]
+}
+
+function repeated(frames = 0): Warnings {
+  if (frames === 0) return []
+  const text = `${frames} machine frames stand behind more than one frame of the guest: page tables are followed to the first`
+  return [{ code: 'MACHINE_FRAMES_SHARED', text }]
+}
