@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite'
 import {
@@ -14,6 +13,7 @@ import {
   dumpResult,
   type DumpState,
   dumpState,
+  makeFolder,
 } from '@ullage/dump-job'
 import { z } from 'zod'
 
@@ -141,7 +141,7 @@ export class Journal implements Disposable {
    * version has written it. `:memory:` is for tests.
    */
   constructor(path: string) {
-    if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true })
+    if (path !== ':memory:') makeFolder(dirname(path))
     this.#database = new DatabaseSync(path, { timeout: 2_000 })
     try {
       this.#prepare(path)

@@ -1,6 +1,6 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { changedChannel, jobChanged } from '@ullage/dump-job'
+import { changedChannel, jobChanged, makeFolder } from '@ullage/dump-job'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Redis } from 'ioredis'
 import { type ApiConfig, ApiConfigError, type ListenAddress } from './api-config.ts'
@@ -56,7 +56,7 @@ export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promi
 
 async function makeArtifactsFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true })
+    makeFolder(folder)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new ApiConfigError(`ULLAGE_ARTIFACTS_DIR: expected a folder that can be used: ${reason}`, { cause: error })

@@ -1,6 +1,6 @@
-import { mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
+import { makeFolder } from '@ullage/dump-job'
 import { ServeError } from './serve-error.ts'
 import { lockDataFolder } from './serve-lock.ts'
 import { ServeProcess } from './serve-process.ts'
@@ -49,7 +49,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     const most = SOCKET_PATH_BYTES - Buffer.byteLength('/redis/redis.sock')
     throw new ServeError('INVALID', `expected a data folder with a path of at most ${most} bytes, found ${dataDir}`)
   }
-  await makeFolders([guestsDir, logsDir, artifactsDir, redisDir])
+  makeFolders([guestsDir, logsDir, artifactsDir, redisDir])
   signal.throwIfAborted()
 
   const lock = await lockDataFolder(dataDir, signal)
@@ -110,10 +110,10 @@ function redisCommand(folder: string, socket: string): string[] {
   return ['redis-server', ...Object.entries({ ...options, ...rest }).flatMap(([name, value]) => [`--${name}`, value])]
 }
 
-async function makeFolders(folders: readonly string[]): Promise<void> {
+function makeFolders(folders: readonly string[]): void {
   for (const folder of folders) {
     try {
-      await mkdir(folder, { recursive: true, mode: 0o750 })
+      makeFolder(folder, 0o750)
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       throw new ServeError('INVALID', `the folder ${folder} cannot be made: ${reason}`, { cause: error })

@@ -125,6 +125,14 @@ test('an address that cannot be listened at is said in a sentence, and everythin
   expect(processesOf(folder)).toEqual([])
 })
 
+test('a data folder that the kernel lets nobody make is refused at once', async () => {
+  const { child, said } = start(['--data', '/proc/ullage'])
+  const [status] = await once(child, 'exit')
+  expect(status).toBe(2)
+  expect(said()).toContain('/proc takes none')
+  expect(said()).not.toMatch(/^\s+at /m)
+})
+
 test('a data folder that is a file is refused', async () => {
   mkdirSync(join(folder, 'guests'))
   writeFileSync(join(folder, 'data'), '')

@@ -1,5 +1,6 @@
-import { mkdir, open } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { makeFolder } from '@ullage/dump-job'
 import { lockFile } from '@ullage/native'
 
 /**
@@ -7,7 +8,7 @@ import { lockFile } from '@ullage/native'
  * another process holds it. Makes the file and its folder.
  */
 export async function takeHostLock(path: string): Promise<AsyncDisposable | undefined> {
-  await mkdir(dirname(path), { recursive: true })
+  makeFolder(dirname(path))
   const file = await open(path, 'a')
   if (lockFile(file.fd)) return { [Symbol.asyncDispose]: () => file.close() }
   await file.close()

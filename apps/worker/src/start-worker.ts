@@ -1,6 +1,13 @@
-import { access, constants, mkdir } from 'node:fs/promises'
+import { access, constants } from 'node:fs/promises'
 import { join } from 'node:path'
-import { changedChannel, dumpQueueName, type JobChanged, pagesQueueName, queuePrefix } from '@ullage/dump-job'
+import {
+  changedChannel,
+  dumpQueueName,
+  type JobChanged,
+  makeFolder,
+  pagesQueueName,
+  queuePrefix,
+} from '@ullage/dump-job'
 import { Worker } from 'bullmq'
 import type { Logger } from 'pino'
 import { announceHost } from './announce-host.ts'
@@ -50,9 +57,9 @@ export interface RunningWorker {
 export async function startWorker(options: StartWorkerOptions): Promise<RunningWorker> {
   const { config, log, childModule } = options
   const { host, lockMs, stateDir } = config
-  await makeFolder('ULLAGE_STATE_DIR', stateDir)
-  await makeFolder('ULLAGE_ARTIFACTS_DIR', config.artifactsDir)
-  await makeFolder('ULLAGE_GUESTS_DIR', config.guestsDir)
+  await makeFolderOf('ULLAGE_STATE_DIR', stateDir)
+  await makeFolderOf('ULLAGE_ARTIFACTS_DIR', config.artifactsDir)
+  await makeFolderOf('ULLAGE_GUESTS_DIR', config.guestsDir)
   await using stack = new AsyncDisposableStack()
   const lock = await takeHostLock(join(stateDir, 'worker.lock'))
   if (!lock) {
@@ -171,9 +178,9 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
 }
 
 /** Throws WorkerConfigError unless there is such a folder, or can be, that can be written to. */
-async function makeFolder(setting: string, folder: string): Promise<void> {
+async function makeFolderOf(setting: string, folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true })
+    makeFolder(folder)
     await access(folder, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)

@@ -1,5 +1,6 @@
 export { type DumpFailure, dumpFailure, failureOfReason, reasonOfFailure, toFailure } from './dump-failure.ts'
 export { type DumpJob, dumpJob, keepFinishedSeconds, type PagesJob, pagesJob, retries } from './dump-job.ts'
+export { makeFolder } from './make-folder.ts'
 export {
   compression,
   dumpFormat,
