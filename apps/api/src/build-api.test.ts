@@ -233,6 +233,7 @@ test('a body that is not JSON, or too large, is refused', async () => {
   const send = (type: string, payload: string) =>
     api.app.inject({ method: 'POST', url: '/v1/dumps', headers: { 'content-type': type }, payload })
   expect((await send('application/json', '{')).json()).toMatchObject({ status: 400, code: 'REQUEST_INVALID' })
+  expect((await send('text/plain', '{"guest":"web-1"}')).json()).toMatchObject({ status: 415, code: 'MEDIA_TYPE' })
   expect((await send('text/xml', '<a/>')).json()).toMatchObject({ status: 415, code: 'MEDIA_TYPE' })
   expect((await send('application/json', `"${'x'.repeat(70_000)}"`)).json()).toMatchObject({ code: 'BODY_TOO_LARGE' })
 })

@@ -33,6 +33,8 @@ export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogge
   }).withTypeProvider<ZodTypeProvider>()
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
+  // Bodies are JSON; Fastify would take text as well.
+  app.removeContentTypeParser('text/plain')
   setErrorHandler(app)
 
   const metrics = new Metrics(parts.journal, parts.fleet)

@@ -7,6 +7,8 @@ test.each([
   ['bytes=0-0', { startByte: 0, endByte: 1 }],
   ['bytes=0-', { startByte: 0, endByte: 1000 }],
   ['bytes=990-5000', { startByte: 990, endByte: 1000 }],
+  ['bytes=0-99999999999999999999', { startByte: 0, endByte: 1000 }],
+  ['bytes=-99999999999999999999', { startByte: 0, endByte: 1000 }],
   ['bytes=-10', { startByte: 990, endByte: 1000 }],
   ['bytes=-5000', { startByte: 0, endByte: 1000 }],
   ['Bytes = 3-4', { startByte: 3, endByte: 5 }],

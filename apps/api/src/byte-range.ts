@@ -11,7 +11,7 @@ export interface ByteRange {
  */
 export function parseByteRange(header: string | undefined, sizeBytes: number): ByteRange | undefined | 'unsatisfiable' {
   if (header === undefined || !/^\s*bytes\s*=/i.test(header)) return undefined
-  const [, first, last] = /^\s*bytes\s*=\s*(\d{0,16})\s*-\s*(\d{0,16})\s*$/i.exec(header) ?? []
+  const [, first, last] = /^\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*$/i.exec(header) ?? []
   if (first === undefined || last === undefined || (first === '' && last === '')) return 'unsatisfiable'
   if (first === '') {
     const suffix = Math.min(Number(last), sizeBytes)
