@@ -23,6 +23,7 @@ beforeAll(async () => {
   service.describeDouble('away-once', 'unavailable', 'succeed')
   service.describeDouble('too-old', 'unsupported')
   service.describeDouble('odd', 'odd')
+  service.describeDouble('away-then-old', 'unavailable', 'unsupported')
   service.describeDouble('hang-once', 'hang', 'succeed')
   service.describeDouble('hang-once-2', 'hang', 'succeed')
   service.describeDouble('hang-once-3', 'hang', 'succeed')
@@ -79,6 +80,7 @@ test('a dump succeeds: events from queued to succeeded, artifact and report as p
     state: 'succeeded',
     attempts: 1,
     failure: null,
+    progress: null,
     result: { artifact: { file: 'vmcore' } },
   })
   const artifact = await service.request(`/v1/dumps/${dump.id}/artifact`)
@@ -116,6 +118,13 @@ test.each([
   const failed = await service.untilState(dump.id, ['failed'])
   expect(failed).toMatchObject({ attempts, failure: { code }, result: null })
   expect(service.files().filter((file) => file.includes(dump.id))).toEqual([])
+})
+
+test('the last failure of a dump tells what the first one was', async () => {
+  const dump = await service.dump({ guest: 'away-then-old' })
+  const { failure } = await service.untilState(dump.id, ['failed'])
+  const message = 'the double is too old; first attempt: UNAVAILABLE: the double is away'
+  expect(failure).toEqual({ code: 'UNSUPPORTED', message })
 })
 
 test.each(['crash-once', 'away-once'])('%s: the second attempt succeeds', async (guest) => {
