@@ -30,8 +30,8 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<void> 
     process.stdout.write(`${manifest.version}\n`)
     return
   }
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    if (name === undefined) throw new UsageError(`which command?\n${help}`)
+  if (name === undefined) throw new UsageError(`which command?\n${help}`)
+  if (name === '--help' || name === '-h' || name === 'help') {
     process.stdout.write(help)
     return
   }

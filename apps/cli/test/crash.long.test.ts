@@ -1,7 +1,7 @@
-import { copyFileSync, mkdtempSync, openSync, closeSync, readSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { bootGuest, crashPrints, type LabGuest, makedumpfile, requireVmlinux } from '@ullage/lab'
+import { bootGuest, crashPrints, dumpByQemu, type LabGuest, makedumpfile, requireVmlinux } from '@ullage/lab'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { runUllage } from './run-ullage.ts'
 
@@ -28,9 +28,8 @@ describe.each(ERAS)('crash on a guest of era %s', (era) => {
       expect(status).toBe(0)
     }
     // QEMU's and makedumpfile's of the same memory, last: QEMU's dump fills the holes.
-    await guest.qmp('dump-guest-memory', { paging: false, protocol: `file:${path('qemu.elf')}` })
-    moveProgramHeaders(path('qemu.elf'), path('moved.elf'))
-    const made = await makedumpfile(['-l', '-d', '31', path('moved.elf'), path('theirs.vmcore')])
+    await dumpByQemu(guest, path('qemu.elf'))
+    const made = await makedumpfile(['-l', '-d', '31', path('qemu.elf'), path('theirs.vmcore')])
     expect(`${made.status} ${made.stderr}`).toMatch(/^0 /)
   })
   afterAll(() => guest?.[Symbol.asyncDispose]())
@@ -53,19 +52,4 @@ function plain(printed: string): string {
     .replace(/^\s*DUMPFILE:.*$/gm, 'DUMPFILE')
     .replace(/^\s*DATE:.*$/gm, 'DATE')
     .trimEnd()
-}
-
-/** A copy with the program headers at 64, where makedumpfile reads them whatever e_phoff says. */
-function moveProgramHeaders(from: string, to: string): void {
-  copyFileSync(from, to)
-  const file = openSync(to, 'r+')
-  const header = Buffer.alloc(64)
-  readSync(file, header, 0, 64, 0)
-  const headers = Buffer.alloc(header.readUInt16LE(54) * header.readUInt16LE(56))
-  readSync(file, headers, 0, headers.length, Number(header.readBigUInt64LE(32)))
-  header.writeBigUInt64LE(64n, 32)
-  header.writeBigUInt64LE(0n, 40)
-  header.fill(0, 58, 64)
-  writeSync(file, Buffer.concat([header, headers]), 0, 64 + headers.length, 0)
-  closeSync(file)
 }
