@@ -1,5 +1,7 @@
+export { checkFrames, checkSkip } from './check-frames.ts'
 export { OfflineError, type OfflineErrorCode } from './offline-error.ts'
 export {
+  type BackingOptions,
   type BackingRun,
   type HostState,
   hostStates,
@@ -13,10 +15,12 @@ export {
   type GuestMemory,
   type GuestNotes,
   type HostMemory,
+  type HypervisorFigures,
   identityAddressSpace,
   type LeaseMode,
   type NotDumped,
   type OpenGuest,
   type PauseLease,
+  type PopulateOnDemand,
   type RamExtent,
 } from './open-guest.ts'

@@ -28,6 +28,21 @@ export interface OfflineCapabilities {
   /** True when `swapped` is told apart from `backed`; false when swapped frames are called `backed`. */
   readonly tellsSwapped: boolean
   readonly unbackedReads: UnbackedReads
+  /** True when every frame asked about costs a question to a hypervisor, so that `skip` saves something. Absent: false. */
+  readonly costly?: boolean
+}
+
+/** What `backing` is asked. */
+export interface BackingOptions {
+  /** Frames to be told about, in guest RAM or not. */
+  readonly within: PfnRange
+  /**
+   * Frames whose state the caller has no use for: ascending and disjoint, inside `within` or not. A backend whose
+   * capabilities say `costly` asks the hypervisor about none of them: those in guest RAM are `unknown`, the others
+   * `unbacked` as ever. Any other backend may do the same, or answer as if there were no `skip`.
+   */
+  readonly skip?: readonly PfnRange[]
+  readonly signal?: AbortSignal
 }
 
 /** The one question every backend answers: which frames does the host back? */
@@ -36,7 +51,8 @@ export interface OfflineQuery {
   /**
    * Host state of every frame of `within`: ascending, disjoint, gapless, maximal runs (neighbours differ in state).
    * Frames of `within` outside guest RAM are `unbacked`. Throws OfflineError when it cannot answer and AbortError when
-   * `signal` is aborted; never ends early. Reads no guest memory and changes nothing in the guest or on the host.
+   * `signal` is aborted, RangeError for a `within` or, where it is heeded, a `skip` that cannot be; never ends early. Reads
+   * no guest memory and changes nothing in the guest or on the host.
    */
-  backing(options: { within: PfnRange; signal?: AbortSignal }): AsyncIterable<BackingRun>
+  backing(options: BackingOptions): AsyncIterable<BackingRun>
 }

@@ -55,6 +55,25 @@ export interface HostMemory {
   readonly residentBytes: number
 }
 
+/** Counts that Xen keeps of memory it has promised a guest and not given yet (Xen XENMEM_get_pod_target), in frames. */
+export interface PopulateOnDemand {
+  /** Frames that the guest is to have in the end. */
+  readonly targetFrames: number
+  /** Frames set aside for the guest and not in use yet. */
+  readonly cacheFrames: number
+  /** Frames of the guest that have no memory and get some when touched: 0 when nothing is outstanding. */
+  readonly entries: number
+}
+
+/** What the hypervisor itself counts of a guest, and what it was asked. */
+export interface HypervisorFigures {
+  /** Hypercalls made so far through this opened guest, those that find out these figures included or not. */
+  readonly questions: number
+  /** Frames that the hypervisor has given the guest, whatever they are used for (Xen tot_pages). */
+  readonly totalFrames?: number
+  readonly populateOnDemand?: PopulateOnDemand
+}
+
 /** How the guest stood while the lease was held. */
 export type LeaseMode = 'paused' | 'stopped' | 'file'
 
@@ -94,4 +113,6 @@ export interface OpenGuest extends AsyncDisposable {
   pause(options?: { signal?: AbortSignal }): Promise<PauseLease>
   /** Asks the host for figures only: allocates nothing in the guest's memory. */
   hostMemory(): Promise<HostMemory>
+  /** Asks the hypervisor for its own counts; changes nothing. Absent where there is no hypervisor to ask. */
+  hypervisor?(options?: { signal?: AbortSignal }): Promise<HypervisorFigures>
 }

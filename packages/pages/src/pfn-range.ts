@@ -58,3 +58,35 @@ export function findRange(ranges: readonly PfnRange[], pfn: number): number {
   }
   return -1
 }
+
+/**
+ * `within` in ascending, gapless pieces, each all inside or all outside `ranges`, which must be ascending and disjoint.
+ * Takes as many steps as there are ranges that meet `within`.
+ */
+export function* cutRange(
+  within: PfnRange,
+  ranges: readonly PfnRange[],
+): Generator<PfnRange & { readonly inside: boolean }> {
+  const limit = endOf(within)
+  let at = within.start
+  for (let i = firstEndingAfter(ranges, at); at < limit; i++) {
+    const range = ranges[i]
+    const start = range ? Math.min(Math.max(range.start, at), limit) : limit
+    const end = range ? Math.min(endOf(range), limit) : limit
+    if (start > at) yield { start: at, count: start - at, inside: false }
+    if (end > start) yield { start, count: end - start, inside: true }
+    at = Math.max(start, end)
+  }
+}
+
+/** Index of the first range of ascending, disjoint `ranges` that ends after `pfn`; their number when there is none. */
+function firstEndingAfter(ranges: readonly PfnRange[], pfn: number): number {
+  let low = 0
+  let high = ranges.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (endOf(ranges[middle] as PfnRange) > pfn) high = middle
+    else low = middle + 1
+  }
+  return low
+}

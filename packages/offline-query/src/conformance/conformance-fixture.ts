@@ -27,6 +27,12 @@ export interface ConformanceFixture {
   readonly truth: GuestTruth
   /** How many things (descriptors, cursors, handles) the backend holds open now. With it, leaks are looked for. */
   heldOpen?(): number
+  /**
+   * Frames that the hypervisor has been asked about since the guest was opened, in the order of asking: a list that only
+   * grows. With it, it is tested that a `costly` backend asks about no frame it may skip. Where a `costly` backend's fixture
+   * lacks it, the guest must have `hypervisor`, whose `questions` may then not grow while all frames are skipped.
+   */
+  asked?(): readonly PfnRange[]
   /** Called after each test, whose guest has been disposed of. */
   dispose?(): Promise<void>
 }

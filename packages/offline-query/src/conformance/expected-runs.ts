@@ -1,4 +1,4 @@
-import { endOf, type PfnRange } from '@ullage/pages'
+import { cutRange, endOf, type PfnRange } from '@ullage/pages'
 import type { BackingRun, HostState, OfflineCapabilities } from '../offline-query.ts'
 import type { GuestTruth } from './conformance-fixture.ts'
 
@@ -22,6 +22,27 @@ export function expectedRuns(truth: GuestTruth, within: PfnRange, capabilities: 
     at = end
   }
   add(at, limit, 'unbacked')
+  return runs
+}
+
+/** The runs that a right `costly` backend yields when it may skip `skip`: in guest RAM `unknown`, elsewhere the truth. */
+export function expectedSkipping(
+  truth: GuestTruth,
+  asked: { within: PfnRange; skip: readonly PfnRange[]; extents: readonly PfnRange[] },
+  capabilities: OfflineCapabilities,
+): BackingRun[] {
+  const runs: { start: number; count: number; state: HostState }[] = []
+  for (const inRam of cutRange(asked.within, asked.extents)) {
+    for (const piece of cutRange(inRam, asked.skip)) {
+      const isSkipped = inRam.inside && piece.inside
+      const pieces = isSkipped ? [{ ...piece, state: 'unknown' as const }] : expectedRuns(truth, piece, capabilities)
+      for (const { start, count, state } of pieces) {
+        const last = runs.at(-1)
+        if (last?.state === state) last.count += count
+        else runs.push({ start, count, state })
+      }
+    }
+  }
   return runs
 }
 

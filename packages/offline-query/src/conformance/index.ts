@@ -1,3 +1,4 @@
+export { conformanceFailures } from './conformance-failures.ts'
 export type {
   ConformanceFixture,
   ConformanceOptions,

@@ -1,6 +1,7 @@
-import { endOf, intersect, type PfnRange } from '@ullage/pages'
+import { cutRange, endOf, intersect, mergeRanges, type PfnRange } from '@ullage/pages'
+import { checkFrames, checkSkip } from '../check-frames.ts'
 import { OfflineError } from '../offline-error.ts'
-import type { BackingRun, OfflineCapabilities, OfflineQuery } from '../offline-query.ts'
+import type { BackingOptions, BackingRun, OfflineCapabilities, OfflineQuery } from '../offline-query.ts'
 import {
   type GuestIdentity,
   type GuestMemory,
@@ -11,7 +12,7 @@ import {
   type RamExtent,
 } from '../open-guest.ts'
 import type { ConformanceFixture, GuestTruth } from './conformance-fixture.ts'
-import { expectedRuns, trueState } from './expected-runs.ts'
+import { expectedSkipping, trueState } from './expected-runs.ts'
 
 /** A guest that exists in memory only. */
 export interface MemoryGuestOptions {
@@ -35,6 +36,8 @@ export class MemoryGuest implements OpenGuest, GuestMemory {
   readonly capabilities: OfflineCapabilities
   /** How many iterations are open. */
   held = 0
+  /** Frames whose state was looked up, in order. */
+  readonly asked: PfnRange[] = []
   protected readonly options: MemoryGuestOptions
   #closed = false
 
@@ -76,16 +79,18 @@ export class MemoryGuest implements OpenGuest, GuestMemory {
     throw new OfflineError('UNREADABLE', `frame ${pfn} is not backed`)
   }
 
-  protected async *runs(options: { within: PfnRange; signal?: AbortSignal }): AsyncGenerator<BackingRun> {
+  protected async *runs(options: BackingOptions): AsyncGenerator<BackingRun> {
     const { within, signal } = options
     throwIfAborted(signal)
     this.#checkOpen()
-    if (!Number.isSafeInteger(within.start) || !(within.start >= 0) || !(within.count >= 1)) {
-      throw new RangeError(`expected a range of frames, found ${JSON.stringify(within)}`)
-    }
+    checkFrames(within)
+    const skip = this.capabilities.costly ? (options.skip ?? []) : []
+    checkSkip(skip)
     this.held++
     try {
-      for (const run of expectedRuns(this.options.truth, within, this.capabilities)) {
+      for (const piece of cutRange(within, skip)) if (!piece.inside) this.asked.push(piece)
+      const asked = { within, skip, extents: mergeRanges(this.extents) }
+      for (const run of expectedSkipping(this.options.truth, asked, this.capabilities)) {
         throwIfAborted(signal)
         const { failsAt } = this.options
         if (failsAt !== undefined && endOf(run) > failsAt) {
@@ -131,7 +136,7 @@ export class MemoryGuest implements OpenGuest, GuestMemory {
 
 /** A fixture of the suite around `guest`. */
 export function memoryFixture(guest: MemoryGuest, truth: GuestTruth): ConformanceFixture {
-  return { guest, truth, heldOpen: () => guest.held }
+  return { guest, truth, heldOpen: () => guest.held, asked: () => guest.asked }
 }
 
 function throwIfAborted(signal: AbortSignal | undefined): void {

@@ -1,9 +1,10 @@
 import { endOf, type PfnRange } from '@ullage/pages'
 import { describe, expect, it } from 'vitest'
 import { OfflineError } from '../offline-error.ts'
-import type { BackingRun } from '../offline-query.ts'
+import type { BackingOptions, BackingRun } from '../offline-query.ts'
 import {
   type ConformanceFixture,
+  conformanceFailures,
   type GuestTruth,
   memoryFixture,
   MemoryGuest,
@@ -63,35 +64,8 @@ describe('the reference', () => {
       name: 'other promises',
     },
   )
+  offlineQueryConformance({ describe, it }, { ...suiteOf(MemoryGuest, { costly: true }), name: 'costly questions' })
 })
-
-/** Runs the suite outside the test runner and returns the names of the tests that fail. */
-async function failuresOf(Guest: GuestClass): Promise<string[]> {
-  const tests: { name: string; body: () => Promise<void> }[] = []
-  const groups: string[] = []
-  const runner = {
-    describe(name: string, body: () => void) {
-      groups.push(name)
-      body()
-      groups.pop()
-    },
-    it(name: string, body: () => Promise<void>) {
-      tests.push({ name: `${groups.at(-1)} ${name}`, body })
-    },
-  }
-  offlineQueryConformance(runner, suiteOf(Guest))
-  const failed: string[] = []
-  for (const { name, body } of tests) {
-    try {
-      await body()
-    } catch {
-      failed.push(name)
-    }
-  }
-  return failed
-}
-
-type Asked = { within: PfnRange; signal?: AbortSignal }
 
 async function all(runs: AsyncIterable<BackingRun>): Promise<BackingRun[]> {
   const collected: BackingRun[] = []
@@ -100,13 +74,13 @@ async function all(runs: AsyncIterable<BackingRun>): Promise<BackingRun[]> {
 }
 
 class Unsorted extends MemoryGuest {
-  protected override async *runs(asked: Asked) {
+  protected override async *runs(asked: BackingOptions) {
     yield* (await all(super.runs(asked))).reverse()
   }
 }
 
 class Overlapping extends MemoryGuest {
-  protected override async *runs(asked: Asked) {
+  protected override async *runs(asked: BackingOptions) {
     for await (const run of super.runs(asked)) {
       const longer = endOf(run) < endOf(asked.within) ? run.count + 1 : run.count
       yield { ...run, count: longer }
@@ -115,7 +89,7 @@ class Overlapping extends MemoryGuest {
 }
 
 class NotMaximal extends MemoryGuest {
-  protected override async *runs(asked: Asked) {
+  protected override async *runs(asked: BackingOptions) {
     for await (const run of super.runs(asked)) {
       const half = Math.ceil(run.count / 2)
       yield { ...run, count: half }
@@ -125,13 +99,13 @@ class NotMaximal extends MemoryGuest {
 }
 
 class LeavesHolesOut extends MemoryGuest {
-  protected override async *runs(asked: Asked) {
+  protected override async *runs(asked: BackingOptions) {
     for await (const run of super.runs(asked)) if (run.state !== 'unbacked') yield run
   }
 }
 
 class EndsEarlyAfterError extends MemoryGuest {
-  protected override async *runs(asked: Asked) {
+  protected override async *runs(asked: BackingOptions) {
     try {
       yield* super.runs(asked)
     } catch (error) {
@@ -142,7 +116,7 @@ class EndsEarlyAfterError extends MemoryGuest {
 }
 
 class CallsTheRestUnbackedAfterError extends MemoryGuest {
-  protected override async *runs(asked: Asked) {
+  protected override async *runs(asked: BackingOptions) {
     let at = asked.within.start
     try {
       for await (const run of super.runs(asked)) {
@@ -157,7 +131,7 @@ class CallsTheRestUnbackedAfterError extends MemoryGuest {
 }
 
 class DoesNotClip extends MemoryGuest {
-  protected override async *runs({ within, signal }: Asked) {
+  protected override async *runs({ within, signal }: BackingOptions) {
     const whole = { start: 0, count: 2 * FOUR_GIB }
     for await (const run of super.runs(signal ? { within: whole, signal } : { within: whole })) {
       if (endOf(run) > within.start && run.start < endOf(within)) yield run
@@ -166,7 +140,7 @@ class DoesNotClip extends MemoryGuest {
 }
 
 class EndsOnAbort extends MemoryGuest {
-  protected override async *runs(asked: Asked) {
+  protected override async *runs(asked: BackingOptions) {
     for await (const run of super.runs({ within: asked.within })) {
       if (asked.signal?.aborted) return
       yield run
@@ -175,20 +149,20 @@ class EndsOnAbort extends MemoryGuest {
 }
 
 class IgnoresAbort extends MemoryGuest {
-  protected override runs(asked: Asked) {
+  protected override runs(asked: BackingOptions) {
     return super.runs({ within: asked.within })
   }
 }
 
 class ThrowsTheAbortReason extends MemoryGuest {
-  protected override async *runs(asked: Asked) {
+  protected override async *runs(asked: BackingOptions) {
     asked.signal?.throwIfAborted()
     yield* super.runs(asked)
   }
 }
 
 class CallsSwappedUnbacked extends MemoryGuest {
-  protected override async *runs(asked: Asked) {
+  protected override async *runs(asked: BackingOptions) {
     let open: BackingRun | undefined
     for await (const { start, count, state } of super.runs(asked)) {
       const seen = state === 'swapped' ? 'unbacked' : state
@@ -209,7 +183,7 @@ class ShiftedAbove4GiB extends MemoryGuest {
 }
 
 class WrongStatesAbove4GiB extends MemoryGuest {
-  protected override async *runs(asked: Asked) {
+  protected override async *runs(asked: BackingOptions) {
     for await (const run of super.runs(asked)) {
       const inner = run.start > FOUR_GIB && run.start > asked.within.start && run.count > 1
       yield inner ? { ...run, start: run.start + 1, count: run.count - 1 } : run
@@ -264,7 +238,7 @@ class AllocatesWhenRead extends MemoryGuest {
 }
 
 class Leaks extends MemoryGuest {
-  protected override async *runs(asked: Asked) {
+  protected override async *runs(asked: BackingOptions) {
     this.held++
     yield* super.runs(asked)
     this.held--
@@ -273,7 +247,7 @@ class Leaks extends MemoryGuest {
 
 class SharesOneCursor extends MemoryGuest {
   #at: BackingRun[] = []
-  protected override async *runs(asked: Asked) {
+  protected override async *runs(asked: BackingOptions) {
     this.#at = await all(super.runs(asked))
     for (let run = this.#at.shift(); run; run = this.#at.shift()) yield run
   }
@@ -319,10 +293,10 @@ const wrong: [GuestClass, RegExp][] = [
 
 describe('the suite', () => {
   it('finds nothing wrong with the reference, run the same way', async () => {
-    expect(await failuresOf(MemoryGuest)).toEqual([])
+    expect(await conformanceFailures(suiteOf(MemoryGuest))).toEqual([])
   })
 
   it.each(wrong.map(([Guest, test]) => [Guest.name, Guest, test] as const))('fails %s', async (_name, Guest, test) => {
-    expect((await failuresOf(Guest)).filter((name) => test.test(name))).not.toEqual([])
+    expect((await conformanceFailures(suiteOf(Guest))).filter((name) => test.test(name))).not.toEqual([])
   })
 })

@@ -1,6 +1,7 @@
 import type { ConformanceOptions, ConformanceRunner } from './conformance-fixture.ts'
 import { lifecycleChecks } from './lifecycle-checks.ts'
 import { readingChecks } from './reading-checks.ts'
+import { skippingChecks } from './skipping-checks.ts'
 import { statesChecks } from './states-checks.ts'
 
 /**
@@ -10,6 +11,7 @@ import { statesChecks } from './states-checks.ts'
 export function offlineQueryConformance(runner: ConformanceRunner, options: ConformanceOptions): void {
   runner.describe(`${options.name}: what every backend promises`, () => {
     statesChecks(runner, options)
+    skippingChecks(runner, options)
     readingChecks(runner, options)
     lifecycleChecks(runner, options)
   })

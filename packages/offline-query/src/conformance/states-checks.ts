@@ -76,9 +76,11 @@ export function statesChecks({ describe, it }: ConformanceRunner, { open, openFa
 
     it('keep what the capabilities promise', () =>
       withFixture(open, async ({ guest, truth }) => {
-        const { granularity, snapshot, tellsSwapped, unbackedReads } = guest.backing.capabilities
+        const before = { ...guest.backing.capabilities }
+        const { granularity, snapshot, tellsSwapped, unbackedReads, costly } = before
         assert.ok(Number.isSafeInteger(granularity) && granularity >= 1, `granularity ${granularity}`)
         assert.equal(typeof snapshot, 'boolean')
+        assert.ok(costly === undefined || typeof costly === 'boolean', `costly ${costly}`)
         assert.ok(unbackedReads === 'zeros' || unbackedReads === 'nothing', `unbackedReads ${unbackedReads}`)
         const { extents } = guest.memory
         const edges = new Set(extents.flatMap((extent) => [extent.start, endOf(extent)]))
@@ -90,7 +92,7 @@ export function statesChecks({ describe, it }: ConformanceRunner, { open, openFa
         }
         const swapped = runs.some((run) => run.state === 'swapped')
         assert.equal(swapped, tellsSwapped && truth.states.some((run) => run.state === 'swapped'), 'swapped is told')
-        assert.deepEqual(guest.backing.capabilities, { granularity, snapshot, tellsSwapped, unbackedReads })
+        assert.deepEqual({ ...guest.backing.capabilities }, before)
       }))
 
     it('refuse what is no range of frames', () =>

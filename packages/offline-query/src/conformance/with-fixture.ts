@@ -17,9 +17,13 @@ export async function withFixture(
 }
 
 /** All runs of `within`. Copied, so that a backend that reuses one object is found out. */
-export async function collectRuns(query: OfflineQuery, within: PfnRange): Promise<BackingRun[]> {
+export async function collectRuns(
+  query: OfflineQuery,
+  within: PfnRange,
+  skip?: readonly PfnRange[],
+): Promise<BackingRun[]> {
   const runs: BackingRun[] = []
-  for await (const run of query.backing({ within })) runs.push(run)
+  for await (const run of query.backing(skip ? { within, skip } : { within })) runs.push(run)
   return runs.map(({ start, count, state }) => ({ start, count, state }))
 }
 
