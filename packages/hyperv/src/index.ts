@@ -1,0 +1,1 @@
+export type { FileRegion, FilesSource, HypervSource, OpenHypervOptions } from './hyperv-source.ts'
