@@ -1,5 +1,8 @@
-export { checkFrames, checkSkip } from './check-frames.ts'
-export { OfflineError, type OfflineErrorCode } from './offline-error.ts'
+export { abortError, throwIfAborted } from './abort-error.ts'
+export { answerBacking } from './answer-backing.ts'
+export { checkFrames, checkRead, checkSkip } from './check-frames.ts'
+export { type FileGuestParts, fileGuest } from './file-guest.ts'
+export { closedGuest, OfflineError, type OfflineErrorCode } from './offline-error.ts'
 export {
   type BackingOptions,
   type BackingRun,

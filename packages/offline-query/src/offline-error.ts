@@ -28,3 +28,8 @@ export class OfflineError extends Error {
     this.code = code
   }
 }
+
+/** What every call on a guest throws once it has been closed. */
+export function closedGuest(): OfflineError {
+  return new OfflineError('UNAVAILABLE', 'expected an open guest, found one that was closed here')
+}

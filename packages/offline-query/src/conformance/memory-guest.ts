@@ -1,6 +1,9 @@
 import { cutRange, endOf, intersect, mergeRanges, type PfnRange } from '@ullage/pages'
-import { checkFrames, checkSkip } from '../check-frames.ts'
-import { OfflineError } from '../offline-error.ts'
+import { throwIfAborted } from '../abort-error.ts'
+import { answerBacking } from '../answer-backing.ts'
+import { checkRead } from '../check-frames.ts'
+import { fileLease } from '../file-guest.ts'
+import { closedGuest, OfflineError } from '../offline-error.ts'
 import type { BackingOptions, BackingRun, OfflineCapabilities, OfflineQuery } from '../offline-query.ts'
 import {
   type GuestIdentity,
@@ -59,11 +62,8 @@ export class MemoryGuest implements OpenGuest, GuestMemory {
 
   read(range: PfnRange, into: Uint8Array): void {
     this.#checkOpen()
-    if (into.length !== range.count * this.frameBytes) {
-      throw new RangeError(`${range.count} frames need ${range.count * this.frameBytes} bytes, found ${into.length}`)
-    }
+    checkRead(this, range, into)
     for (let pfn = range.start; pfn < endOf(range); pfn++) {
-      if (!this.#holds(pfn)) throw new RangeError(`frame ${pfn} is not guest RAM`)
       into.set(this.frame(pfn), (pfn - range.start) * this.frameBytes)
     }
   }
@@ -80,27 +80,24 @@ export class MemoryGuest implements OpenGuest, GuestMemory {
   }
 
   protected async *runs(options: BackingOptions): AsyncGenerator<BackingRun> {
-    const { within, signal } = options
-    throwIfAborted(signal)
-    this.#checkOpen()
-    checkFrames(within)
-    const skip = this.capabilities.costly ? (options.skip ?? []) : []
-    checkSkip(skip)
     this.held++
     try {
-      for (const piece of cutRange(within, skip)) if (!piece.inside) this.asked.push(piece)
-      const asked = { within, skip, extents: mergeRanges(this.extents) }
-      for (const run of expectedSkipping(this.options.truth, asked, this.capabilities)) {
-        throwIfAborted(signal)
-        const { failsAt } = this.options
-        if (failsAt !== undefined && endOf(run) > failsAt) {
-          throw new OfflineError('UNAVAILABLE', `the host does not tell the state of frame ${failsAt}`)
-        }
-        yield run
-      }
-      throwIfAborted(signal)
+      yield* answerBacking(options, (within, skip) => this.#find(within, this.capabilities.costly ? skip : []))
     } finally {
       this.held--
+    }
+  }
+
+  *#find(within: PfnRange, skip: readonly PfnRange[]): Generator<BackingRun> {
+    this.#checkOpen()
+    for (const piece of cutRange(within, skip)) if (!piece.inside) this.asked.push(piece)
+    const asked = { within, skip, extents: mergeRanges(this.extents) }
+    const { failsAt, truth } = this.options
+    for (const run of expectedSkipping(truth, asked, this.capabilities)) {
+      if (failsAt !== undefined && endOf(run) > failsAt) {
+        throw new OfflineError('UNAVAILABLE', `the host does not tell the state of frame ${failsAt}`)
+      }
+      yield run
     }
   }
 
@@ -111,7 +108,7 @@ export class MemoryGuest implements OpenGuest, GuestMemory {
 
   async pause(options: { signal?: AbortSignal } = {}): Promise<PauseLease> {
     throwIfAborted(options.signal)
-    return { mode: 'file', resume: async () => 0, [Symbol.asyncDispose]: async () => undefined }
+    return fileLease
   }
 
   async hostMemory(): Promise<{ backedBytes: number; residentBytes: number }> {
@@ -125,23 +122,12 @@ export class MemoryGuest implements OpenGuest, GuestMemory {
     this.#closed = true
   }
 
-  #holds(pfn: number): boolean {
-    return this.extents.some((extent) => extent.start <= pfn && pfn < endOf(extent))
-  }
-
   #checkOpen(): void {
-    if (this.#closed) throw new OfflineError('UNAVAILABLE', 'expected an open guest, found one that was closed')
+    if (this.#closed) throw closedGuest()
   }
 }
 
 /** A fixture of the suite around `guest`. */
 export function memoryFixture(guest: MemoryGuest, truth: GuestTruth): ConformanceFixture {
   return { guest, truth, heldOpen: () => guest.held, asked: () => guest.asked }
-}
-
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (!signal?.aborted) return
-  const error = new Error('aborted', { cause: signal.reason })
-  error.name = 'AbortError'
-  throw error
 }
