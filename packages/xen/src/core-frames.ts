@@ -1,9 +1,10 @@
 import { readU64 } from '@ullage/layout'
-import type { CoreFile } from './core-file.ts'
+import type { GuestFile } from './guest-file.ts'
 import type { CoreHeader } from './core-header.ts'
 import { INVALID_FRAME, PAGE_BYTES } from './core-layout.ts'
 import { type CoreSection, corrupt } from './core-sections.ts'
 import { FrameRuns } from './frame-runs.ts'
+import { refuseFragments } from './refuse-fragments.ts'
 
 const PIECE_BYTES = 1 << 20
 /** Frames that 52 physical address bits can name. */
@@ -11,9 +12,7 @@ const FRAME_LIMIT = 2 ** 40
 
 /** Which frames a core holds, and where. */
 export interface CoreFrames {
-  /** Where `.xen_pages` begins in the file. */
-  readonly pagesOffsetBytes: number
-  /** Guest frame → index of its page. */
+  /** Guest frame → offset of its page in the file, in bytes. */
   readonly pages: FrameRuns
   /** Guest frame → machine frame, for PV; undefined where the guest's frames are its own. */
   readonly machine: FrameRuns | undefined
@@ -28,7 +27,7 @@ export interface CoreFrames {
  * does not fit the pages, or its frames do not ascend or lie beyond any machine's memory.
  */
 export function readCoreFrames(
-  file: CoreFile,
+  file: GuestFile,
   header: CoreHeader,
   sections: { pages: CoreSection; p2m: CoreSection | undefined; pfn: CoreSection | undefined },
 ): CoreFrames {
@@ -41,7 +40,7 @@ export function readCoreFrames(
   const entryBytes = p2m ? 16 : 8
   checkSizes(file, header, sections.pages, table, entryBytes)
 
-  const pages = new FrameRuns()
+  const pages = new FrameRuns(PAGE_BYTES)
   const machine = p2m ? new FrameRuns() : undefined
   let padding = 0
   let index = 0
@@ -58,7 +57,8 @@ export function readCoreFrames(
       }
       if (frame < pages.end)
         throw corrupt(file, `${where()} names frame ${frame} after ${pages.end - 1}: not ascending`)
-      pages.add(frame, index)
+      pages.add(frame, sections.pages.offsetBytes + index * PAGE_BYTES)
+      refuseFragments(file, table.name, pages)
       if (!machine) continue
       const gmfn = readU64(view, at + 8)
       if (gmfn >= FRAME_LIMIT) {
@@ -66,15 +66,16 @@ export function readCoreFrames(
         throw corrupt(file, `${where()} gives frame ${frame} the machine frame 0x${found}, beyond any memory`)
       }
       machine.add(frame, gmfn)
+      refuseFragments(file, table.name, machine)
     }
   }
   const backed = index - padding
   if (backed === 0) throw corrupt(file, `${table.name} names no frame: a guest has memory`)
-  return { pagesOffsetBytes: sections.pages.offsetBytes, pages, machine, backed, padding }
+  return { pages, machine, backed, padding }
 }
 
 function checkSizes(
-  file: CoreFile,
+  file: GuestFile,
   { pages }: CoreHeader,
   pagesSection: CoreSection,
   table: CoreSection,
@@ -92,7 +93,7 @@ function checkSizes(
   }
 }
 
-function* pieces(file: CoreFile, table: CoreSection): Generator<DataView> {
+function* pieces(file: GuestFile, table: CoreSection): Generator<DataView> {
   const bytes = new Uint8Array(Math.min(PIECE_BYTES, table.sizeBytes))
   for (let at = 0; at < table.sizeBytes; at += bytes.length) {
     const piece = bytes.subarray(0, Math.min(bytes.length, table.sizeBytes - at))

@@ -1,6 +1,6 @@
 import { LayoutError, readElfNotes } from '@ullage/layout'
 import { OfflineError } from '@ullage/offline-query'
-import { type CoreFile, readBytes } from './core-file.ts'
+import { type GuestFile, readBytes } from './guest-file.ts'
 import {
   DumpcoreHeader,
   FORMAT_VERSION,
@@ -28,7 +28,7 @@ export interface CoreHeader {
  * Reads the notes named `Xen`. Throws OfflineError: UNSUPPORTED for another version or page size, CORRUPT when notes are
  * missing or say what cannot be.
  */
-export function readCoreHeader(file: CoreFile, section: CoreSection): CoreHeader {
+export function readCoreHeader(file: GuestFile, section: CoreSection): CoreHeader {
   if (section.sizeBytes > MAX_NOTES_BYTES) throw corrupt(file, `its notes take ${section.sizeBytes} bytes`)
   const blob = readBytes(file, section.offsetBytes, section.sizeBytes, `section ${section.name}`)
   const notes = xenNotes(file, blob)
@@ -49,7 +49,7 @@ export function readCoreHeader(file: CoreFile, section: CoreSection): CoreHeader
   return { kind: magic === XC_CORE_MAGIC ? 'pv' : 'hvm', vcpus: Number(nr_vcpus), pages: Number(nr_pages) }
 }
 
-function xenNotes(file: CoreFile, blob: Uint8Array): Map<number, Uint8Array> {
+function xenNotes(file: GuestFile, blob: Uint8Array): Map<number, Uint8Array> {
   const notes = new Map<number, Uint8Array>()
   try {
     for (const { name, type, desc } of readElfNotes(blob)) if (name === 'Xen') notes.set(type, desc)
@@ -60,6 +60,6 @@ function xenNotes(file: CoreFile, blob: Uint8Array): Map<number, Uint8Array> {
   return notes
 }
 
-function unsupported(file: CoreFile, expected: string, found: string): OfflineError {
+function unsupported(file: GuestFile, expected: string, found: string): OfflineError {
   return new OfflineError('UNSUPPORTED', `expected ${expected} in ${file.path}, found ${found}`)
 }

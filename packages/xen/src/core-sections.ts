@@ -11,7 +11,7 @@ import {
   Elf64_Shdr,
 } from '@ullage/layout'
 import { OfflineError } from '@ullage/offline-query'
-import { type CoreFile, readBytes } from './core-file.ts'
+import { type GuestFile, readBytes } from './guest-file.ts'
 
 /** xl dump-core writes seven. */
 const MAX_SECTIONS = 64
@@ -30,7 +30,7 @@ export interface CoreSection {
  * The sections of a core file that `xl dump-core` wrote, by name. Throws OfflineError: INVALID when the file is something
  * else, UNSUPPORTED for another machine, CORRUPT when a section lies outside the file or two have one name.
  */
-export function readSections(file: CoreFile): ReadonlyMap<string, CoreSection> {
+export function readSections(file: GuestFile): ReadonlyMap<string, CoreSection> {
   const header = readHeader(file)
   const table = inside(file, 'the section headers', header.e_shoff, BigInt(header.e_shnum * Elf64_Shdr.size))
   const bytes = readBytes(file, table.offsetBytes, table.sizeBytes, 'the section headers')
@@ -53,7 +53,7 @@ export function readSections(file: CoreFile): ReadonlyMap<string, CoreSection> {
 }
 
 /** The section called `name`. Throws OfflineError CORRUPT when there is none. */
-export function requireSection(file: CoreFile, sections: ReadonlyMap<string, CoreSection>, name: string): CoreSection {
+export function requireSection(file: GuestFile, sections: ReadonlyMap<string, CoreSection>, name: string): CoreSection {
   const section = sections.get(name)
   if (section) return section
   const found = [...sections.keys()].join(', ') || 'none'
@@ -61,11 +61,11 @@ export function requireSection(file: CoreFile, sections: ReadonlyMap<string, Cor
 }
 
 /** For what breaks the format: what was expected, what was found. */
-export function corrupt(file: CoreFile, text: string): OfflineError {
+export function corrupt(file: GuestFile, text: string): OfflineError {
   return new OfflineError('CORRUPT', `${file.path} is no sound core of xl dump-core: ${text}`)
 }
 
-function readHeader(file: CoreFile): Elf64Ehdr {
+function readHeader(file: GuestFile): Elf64Ehdr {
   const refuse = (found: string): OfflineError =>
     new OfflineError(
       'INVALID',
@@ -88,7 +88,7 @@ function readHeader(file: CoreFile): Elf64Ehdr {
   return header
 }
 
-function readNames(file: CoreFile, offset: bigint, size: bigint): Uint8Array {
+function readNames(file: GuestFile, offset: bigint, size: bigint): Uint8Array {
   const place = inside(file, 'the section with the names', offset, size)
   if (place.sizeBytes > MAX_NAMES_BYTES) throw corrupt(file, `the names of sections take ${place.sizeBytes} bytes`)
   return readBytes(file, place.offsetBytes, place.sizeBytes, 'the names of sections')
@@ -100,7 +100,7 @@ function nameAt(names: Uint8Array, at: number): string | undefined {
 }
 
 function inside(
-  file: CoreFile,
+  file: GuestFile,
   what: string,
   offset: bigint,
   size: bigint,

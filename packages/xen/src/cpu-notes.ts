@@ -1,5 +1,5 @@
 import { array, bytes, encodeElfNote, i32, NT_PRSTATUS, struct, u32, u64 } from '@ullage/layout'
-import { type CoreFile, readBytes } from './core-file.ts'
+import { type GuestFile, readBytes } from './guest-file.ts'
 import { VcpuGuestContext, VGCF_IN_KERNEL } from './core-layout.ts'
 import { type CoreSection, corrupt } from './core-sections.ts'
 
@@ -47,7 +47,7 @@ type Context = ReturnType<typeof VcpuGuestContext.read>
  * NT_PRSTATUS for the registers, QEMU for the control registers. CR3 of a PV guest is a machine address, as it was
  * loaded. Throws OfflineError: CORRUPT when the section does not hold one context for each vCPU.
  */
-export function cpuNotes(file: CoreFile, section: CoreSection, vcpus: number): Uint8Array {
+export function cpuNotes(file: GuestFile, section: CoreSection, vcpus: number): Uint8Array {
   const { size } = VcpuGuestContext
   if (section.sizeBytes !== vcpus * size) {
     throw corrupt(

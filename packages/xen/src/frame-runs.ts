@@ -1,6 +1,6 @@
 const INITIAL = 256
 
-/** Runs of numbers that count up together: `from + i` goes with `to + i`, for i from 0 to count - 1. */
+/** Runs of numbers that count up together: `from + i` goes with `to + i * step`, for i from 0 to count - 1. */
 export interface FrameRun {
   readonly from: number
   readonly to: number
@@ -8,14 +8,25 @@ export interface FrameRun {
 }
 
 /**
+ * Runs that one map of a guest's frames may have: 192 MiB. A guest of 32 GiB of which no two frames stand together fits.
+ */
+export const MAX_RUNS = 2 ** 23
+
+/**
  * A map of frame numbers as runs in typed arrays, 24 bytes each: real guests have few, and the worst one no more than
- * entries. Numbers are safe integers.
+ * entries, so whoever fills a map from a file holds its `length` against `MAX_RUNS`. Numbers are safe integers.
  */
 export class FrameRuns {
+  /** By how much `to` grows from one frame to the next: 1, or the bytes of a page where `to` is a place in a file. */
+  readonly step: number
   #from = new Float64Array(INITIAL)
   #to = new Float64Array(INITIAL)
   #count = new Float64Array(INITIAL)
   #length = 0
+
+  constructor(step = 1) {
+    this.step = step
+  }
 
   /** Number of runs. */
   get length(): number {
@@ -33,7 +44,7 @@ export class FrameRuns {
     const last = this.#length - 1
     if (last >= 0) {
       const count = this.#count[last] as number
-      if ((this.#from[last] as number) + count === from && (this.#to[last] as number) + count === to) {
+      if ((this.#from[last] as number) + count === from && (this.#to[last] as number) + count * this.step === to) {
         this.#count[last] = count + 1
         return
       }
@@ -67,10 +78,10 @@ export class FrameRuns {
     const index = this.firstEndingAfter(from)
     if (index === this.#length) return undefined
     const start = this.#from[index] as number
-    return from < start ? undefined : (this.#to[index] as number) + from - start
+    return from < start ? undefined : (this.#to[index] as number) + (from - start) * this.step
   }
 
-  /** The same map turned round: `to` → `from`, ascending. Of several `from` for one `to` the lowest stays. */
+  /** A map of step 1 turned round: `to` → `from`, ascending. Of several `from` for one `to` the lowest stays. */
   inverted(): { runs: FrameRuns; repeated: number } {
     const order = new Float64Array(this.#length).map((_, i) => i)
     const to = this.#to

@@ -1,16 +1,19 @@
+import type { PfnRange } from '@ullage/pages'
 import { expect, test } from 'vitest'
 import { FrameRuns } from './frame-runs.ts'
 import { guestRam } from './guest-ram.ts'
 
 function ramOf(
   ranges: readonly (readonly [number, number])[],
-  options: { translated?: boolean; maxPfn?: number } = {},
+  options: { translated?: boolean; maxPfn?: number; told?: readonly PfnRange[] } = {},
 ) {
   const pages = new FrameRuns()
   let backed = 0
   for (const [start, end] of ranges) for (let pfn = start; pfn < end; pfn++) pages.add(pfn, backed++)
   const { translated = true, maxPfn = 0 } = options
-  return guestRam(pages, { backed, translated, maxPfn })?.map(({ name, start, count }) => `${name} ${start}+${count}`)
+  return guestRam(pages, { backed, translated, maxPfn, told: options.told })?.extents.map(
+    ({ name, start, count }) => `${name} ${start}+${count}`,
+  )
 }
 
 test('RAM goes from frame 0 to the last frame with memory, ballooned sections included', () => {
@@ -74,7 +77,11 @@ test('the hole for devices below 4 GiB is no RAM', () => {
   ] as const
   expect(ramOf(high)).toEqual(['ram 0+983040', 'ram 1048576+11424'])
   expect(ramOf(high, { translated: false })).toEqual(['ram 0+1060000'])
-  expect(ramOf([...high.slice(0, 2), [1_000_000, 1_000_001], [1_048_576, 1_060_000]])).toEqual(['ram 0+1060000'])
+  expect(ramOf([...high.slice(0, 2), [1_000_000, 1_000_001], [1_048_576, 1_060_000]])).toEqual([
+    'ram 0+983040',
+    'xen-special 1000000+1',
+    'ram 1048576+11424',
+  ])
 })
 
 test('RAM of a PV guest goes to the end of its p2m', () => {

@@ -1,27 +1,26 @@
 import {
   type AddressSpace,
+  fileGuest,
   identityAddressSpace,
   type OpenGuest,
-  type PauseLease,
-  type RamExtent,
+  throwIfAborted,
 } from '@ullage/offline-query'
-import { throwIfAborted } from './abort-error.ts'
-import { type CoreFile, openCoreFile, readBytes } from './core-file.ts'
 import { type CoreFrames, readCoreFrames } from './core-frames.ts'
 import { readCoreHeader } from './core-header.ts'
 import { SHARED_INFO_MAX_PFN } from './core-layout.ts'
-import { CoreMemory } from './core-memory.ts'
 import { type CoreSection, corrupt, readSections, requireSection } from './core-sections.ts'
 import { cpuNotes } from './cpu-notes.ts'
+import { FileMemory } from './file-memory.ts'
 import type { FrameRuns } from './frame-runs.ts'
-import { guestRam } from './guest-ram.ts'
+import { type GuestFile, openGuestFile, readBytes } from './guest-file.ts'
+import { type GuestRam, guestRam } from './guest-ram.ts'
 
 type Warnings = OpenGuest['warnings']
 
 /** Opens the core file of a guest. Throws OfflineError: INVALID, UNSUPPORTED or CORRUPT, with the file and what is wrong. */
 export function openCore(path: string, options: { signal?: AbortSignal | undefined }): OpenGuest {
   throwIfAborted(options.signal)
-  const file = openCoreFile(path)
+  const file = openGuestFile(path, 'a core file of xl dump-core')
   try {
     return openSections(file)
   } catch (error) {
@@ -30,7 +29,7 @@ export function openCore(path: string, options: { signal?: AbortSignal | undefin
   }
 }
 
-function openSections(file: CoreFile): OpenGuest {
+function openSections(file: GuestFile): OpenGuest {
   const sections = readSections(file)
   const [notes, prstatus, pages] = ['.note.Xen', '.xen_prstatus', '.xen_pages'].map((name) =>
     requireSection(file, sections, name),
@@ -40,29 +39,17 @@ function openSections(file: CoreFile): OpenGuest {
   const frames = readCoreFrames(file, header, { pages, p2m: sections.get('.xen_p2m'), pfn: sections.get('.xen_pfn') })
   const shared = sections.get('.xen_shared_info')
   const maxPfn = frames.machine && shared ? readMaxPfn(file, shared) : 0
-  const memory = new CoreMemory(file, frames, ramOf(file, frames, maxPfn))
+  const memory = new FileMemory(file, frames, ramOf(file, frames, maxPfn))
   const machine = frames.machine?.inverted()
-  return {
-    identity: { backend: 'xen', machine: 'x86_64', kind: 'file' },
+  return fileGuest({
+    backend: 'xen',
+    machine: 'x86_64',
     memory,
     addressSpace: machine ? machineSpace(machine.runs) : identityAddressSpace,
-    backing: memory,
     warnings: [...maxPfnWarnings(memory.extents, maxPfn, frames.machine !== undefined), ...repeated(machine?.repeated)],
-    notes: async ({ signal } = {}) => {
-      throwIfAborted(signal)
-      return { elfNotes, cpus: header.vcpus }
-    },
-    pause: async ({ signal } = {}) => {
-      throwIfAborted(signal)
-      return fileLease
-    },
-    hostMemory: async () => memory.hostMemory(),
-    [Symbol.asyncDispose]: async () => memory.close(),
-  }
+    notes: { elfNotes, cpus: header.vcpus },
+  })
 }
-
-/** A file has no vCPUs to stop. */
-const fileLease: PauseLease = { mode: 'file', resume: async () => 0, [Symbol.asyncDispose]: async () => undefined }
 
 /** Page tables of a PV guest hold machine frames: its p2m turned round leads back. */
 function machineSpace(pfns: FrameRuns): AddressSpace {
@@ -70,7 +57,7 @@ function machineSpace(pfns: FrameRuns): AddressSpace {
 }
 
 /** What a PV guest says in its shared info, 0 when it says nothing that can be. */
-function readMaxPfn(file: CoreFile, section: CoreSection): number {
+function readMaxPfn(file: GuestFile, section: CoreSection): number {
   if (section.sizeBytes < SHARED_INFO_MAX_PFN + 8) {
     throw corrupt(file, `section ${section.name} has only ${section.sizeBytes} bytes`)
   }
@@ -78,13 +65,13 @@ function readMaxPfn(file: CoreFile, section: CoreSection): number {
   return Number(new DataView(bytes.buffer).getBigUint64(0, true))
 }
 
-function ramOf(file: CoreFile, { pages, backed, machine }: CoreFrames, maxPfn: number): readonly RamExtent[] {
-  const extents = guestRam(pages, { backed, translated: machine === undefined, maxPfn })
-  if (extents) return extents
+function ramOf(file: GuestFile, { pages, backed, machine }: CoreFrames, maxPfn: number): GuestRam {
+  const ram = guestRam(pages, { backed, translated: machine === undefined, maxPfn })
+  if (ram) return ram
   throw corrupt(file, `its ${backed} frames with memory go up to frame ${pages.end - 1}: no guest has RAM so sparse`)
 }
 
-function maxPfnWarnings(extents: readonly RamExtent[], maxPfn: number, isPv: boolean): Warnings {
+function maxPfnWarnings(extents: GuestRam['extents'], maxPfn: number, isPv: boolean): Warnings {
   const end = Math.max(...extents.map(({ start, count }) => start + count))
   if (!isPv || (maxPfn > 0 && maxPfn <= end)) return []
   const found = maxPfn === 0 ? 'is not told' : `is said to be frame ${maxPfn}, more than a guest of this size can have`

@@ -2,28 +2,29 @@ import { statSync } from 'node:fs'
 import { HostMemoryError, openFileRam, type RamSource } from '@ullage/host-memory'
 import { OfflineError } from '@ullage/offline-query'
 
-/** A core file, open for reading by position. */
-export interface CoreFile extends Disposable {
+/** A file that holds a guest, open for reading by position. */
+export interface GuestFile extends Disposable {
   readonly path: string
   readonly sizeBytes: number
   /** Fills all of `into` with the bytes from `offsetBytes` on. Throws OfflineError UNREADABLE, naming `what`. */
   read(offsetBytes: number, into: Uint8Array, what: string): void
 }
 
-/** Opens a regular file. Throws OfflineError INVALID when there is none, it is empty or may not be read. */
-export function openCoreFile(path: string): CoreFile {
+/**
+ * Opens a regular file, which should be `expected` ("a core file of xl dump-core"). Throws OfflineError INVALID when there
+ * is none, it is empty or may not be read.
+ */
+export function openGuestFile(path: string, expected: string): GuestFile {
   let source: RamSource
   let sizeBytes: number
   try {
     sizeBytes = statSync(path).size
-    if (sizeBytes === 0) throw new OfflineError('INVALID', `expected a core file of xl dump-core, ${path} is empty`)
+    if (sizeBytes === 0) throw new OfflineError('INVALID', `expected ${expected}, ${path} is empty`)
     const data = [{ startBytes: 0, endBytes: sizeBytes }]
     source = openFileRam({ path, offsetBytes: 0, sizeBytes, data })
   } catch (cause) {
     if (cause instanceof OfflineError || !(cause instanceof Error)) throw cause
-    throw new OfflineError('INVALID', `expected a core file of xl dump-core at ${path}, found: ${cause.message}`, {
-      cause,
-    })
+    throw new OfflineError('INVALID', `expected ${expected} at ${path}, found: ${cause.message}`, { cause })
   }
   return {
     path,
@@ -41,7 +42,7 @@ export function openCoreFile(path: string): CoreFile {
 }
 
 /** The `sizeBytes` bytes from `offsetBytes` on, which the caller has checked against the size of the file. */
-export function readBytes(file: CoreFile, offsetBytes: number, sizeBytes: number, what: string): Uint8Array {
+export function readBytes(file: GuestFile, offsetBytes: number, sizeBytes: number, what: string): Uint8Array {
   const bytes = new Uint8Array(sizeBytes)
   file.read(offsetBytes, bytes, what)
   return bytes
