@@ -1,11 +1,10 @@
 import { createConnection, type Socket } from 'node:net'
-import { abortError, throwIfAborted } from './abort-error.ts'
 import { QemuError } from './qemu-error.ts'
 
-/** A connected stream socket to `socketPath`. Throws NOT_LISTENING, ACCESS_DENIED, MONITOR_BUSY or AbortError. */
+/** A connected stream socket to `socketPath`. Throws NOT_LISTENING, ACCESS_DENIED, MONITOR_BUSY or the signal's reason. */
 export function connectUnix(socketPath: string, options: { signal?: AbortSignal | undefined }): Promise<Socket> {
   const { signal } = options
-  throwIfAborted(signal)
+  signal?.throwIfAborted()
   return new Promise((resolve, reject) => {
     const socket = createConnection({ path: socketPath })
     const settle = (): void => {
@@ -16,7 +15,7 @@ export function connectUnix(socketPath: string, options: { signal?: AbortSignal 
     const onAbort = (): void => {
       settle()
       socket.destroy()
-      reject(abortError(signal as AbortSignal))
+      reject(signal?.reason)
     }
     socket.once('connect', () => {
       settle()

@@ -18,7 +18,7 @@ export interface CpuNotesOptions extends CommandOptions {
 /**
  * CPU notes, and VMCOREINFO where the guest has left it (-device vmcoreinfo): QEMU dumps one frame as an ELF core into a
  * file in memory that it is handed a descriptor of. A running guest stops for a few milliseconds. Nothing stays behind, in
- * QEMU or on disk. Throws COMMAND_FAILED, BAD_NOTES, GONE, TIMEOUT or AbortError.
+ * QEMU or on disk. Throws COMMAND_FAILED, BAD_NOTES, GONE, TIMEOUT or the signal's reason.
  */
 export async function cpuNotes(client: QmpClient, options: CpuNotesOptions): Promise<NotesElf> {
   const fd = memfdCreate('ullage-notes')

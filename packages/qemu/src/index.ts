@@ -1,4 +1,3 @@
-export { abortError, throwIfAborted } from './abort-error.ts'
 export { cpuNotes, type CpuNotesOptions } from './cpu-notes.ts'
 export { flatView, type FlatRange, parseFlatView } from './flat-view.ts'
 export type { GuardianScope } from './guardian.ts'

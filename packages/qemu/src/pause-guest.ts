@@ -1,5 +1,4 @@
 import { resolve } from 'node:path'
-import { throwIfAborted } from './abort-error.ts'
 import type { GuardianScope } from './guardian.ts'
 import type { GuestPause } from './guest-pause.ts'
 import { guestKeyOf } from './lock-guest.ts'
@@ -25,10 +24,11 @@ export interface PauseGuestOptions {
 
 /**
  * Stops the guest's vCPUs. A guardian is armed before: a process and session of its own that lets the guest run again when
- * this process, or its whole process group, dies in any way. A guest that is not running stays as it is. Throws QemuError.
+ * this process, or its whole process group, dies in any way. A guest that is not running stays as it is. Throws QemuError, or the
+ * signal's reason.
  */
 export async function pauseGuest(client: QmpClient, options: PauseGuestOptions): Promise<GuestPause> {
-  throwIfAborted(options.signal)
+  options.signal?.throwIfAborted()
   if ((await guestStatus(client)) !== 'running') return stoppedLease(client)
   const socketPath = resolve(client.socketPath)
   const recordPath = resolve(pauseRecordPath(options.stateDir, guestKeyOf(socketPath)))
@@ -37,7 +37,7 @@ export async function pauseGuest(client: QmpClient, options: PauseGuestOptions):
   try {
     await lease.arm()
     // The last moment at which nothing has been done yet: from here on the guest is stopped and then resumed.
-    throwIfAborted(options.signal)
+    options.signal?.throwIfAborted()
     if (await lease.stop()) return lease
     // Somebody else stopped it between our question and our `stop`.
     await lease.release()

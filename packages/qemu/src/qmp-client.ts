@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import { peerPid, sendFd } from '@ullage/native'
-import { abortError, throwIfAborted } from './abort-error.ts'
 import { busyText, connectUnix } from './connect-unix.ts'
 import type { JsonObject } from './json-fields.ts'
 import { toText } from './json-fields.ts'
@@ -58,7 +57,7 @@ export class QmpClient {
 
   /**
    * Connects, waits for the greeting and leaves negotiation mode. Throws NOT_LISTENING, ACCESS_DENIED, NOT_A_MONITOR,
-   * MONITOR_BUSY when no greeting comes in time, or AbortError.
+   * MONITOR_BUSY when no greeting comes in time, or the signal's reason.
    */
   static async connect(socketPath: string, options: ConnectOptions = {}): Promise<QmpClient> {
     const { signal } = options
@@ -84,7 +83,7 @@ export class QmpClient {
     return this.#ended
   }
 
-  /** Runs `command` and returns what QEMU returns. Throws COMMAND_FAILED, GONE, TIMEOUT or AbortError. */
+  /** Runs `command` and returns what QEMU returns. Throws COMMAND_FAILED, GONE, TIMEOUT or the signal's reason. */
   execute(command: string, args: JsonObject = {}, options: CommandOptions = {}): Promise<unknown> {
     return this.#run(command, args, options, (bytes) => void this.#socket.write(bytes))
   }
@@ -129,7 +128,7 @@ export class QmpClient {
     send: (bytes: Uint8Array) => void,
   ): Promise<unknown> {
     const { signal, timeoutMs = COMMAND_TIMEOUT_MS } = options
-    throwIfAborted(signal)
+    signal?.throwIfAborted()
     if (this.#ended) return Promise.reject(this.#ended)
     const id = this.#nextId++
     return new Promise((resolve, reject) => {
@@ -138,11 +137,11 @@ export class QmpClient {
         signal?.removeEventListener('abort', onAbort)
         this.#pending.delete(id)
       }
-      const fail = (error: Error): void => {
+      const fail = (error: unknown): void => {
         settle()
         reject(error)
       }
-      const onAbort = (): void => fail(abortError(signal as AbortSignal))
+      const onAbort = (): void => fail(signal?.reason)
       const timer = setTimeout(() => {
         const text = `expected an answer to ${command} from ${this.socketPath} within ${timeoutMs} ms, found none`
         fail(new QemuError('TIMEOUT', text))
@@ -169,11 +168,11 @@ export class QmpClient {
         signal?.removeEventListener('abort', onAbort)
         this.#greeted = undefined
       }
-      const fail = (error: Error): void => {
+      const fail = (error: unknown): void => {
         settle()
         reject(error)
       }
-      const onAbort = (): void => fail(abortError(signal as AbortSignal))
+      const onAbort = (): void => fail(signal?.reason)
       signal?.addEventListener('abort', onAbort, { once: true })
       const succeed = (): void => {
         settle()

@@ -106,7 +106,7 @@ describe('QmpClient against what is not a monitor of its own', () => {
           name: 'AbortError',
         })
         const waiting = QmpClient.connect(path, { signal: AbortSignal.timeout(30) })
-        await expect(waiting).rejects.toMatchObject({ name: 'AbortError' })
+        await expect(waiting).rejects.toMatchObject({ name: 'TimeoutError' })
       },
     )
   })

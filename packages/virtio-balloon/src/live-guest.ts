@@ -53,16 +53,16 @@ export class LiveGuest implements OpenGuest {
 
   notes(options: { signal?: AbortSignal } = {}): Promise<GuestNotes> {
     const { client, ram } = this.#parts
-    return translatedAsync('live', async () => {
+    return translatedAsync(async () => {
       const notes = await liveNotes(client, ram, { folder: this.#parts.options.stateDir, signal: options.signal })
       if (notes.cpus === 0)
         this.#warnOnce('NO_NOTES', 'qemu gave no CPU notes: no frame is backed, or CPU 0 is not in 64-bit mode')
       return { elfNotes: notes.elfNotes, cpus: notes.cpus }
-    })
+    }, options.signal)
   }
 
   pause(options: { signal?: AbortSignal } = {}): Promise<PauseLease> {
-    return translatedAsync('live', async () => {
+    return translatedAsync(async () => {
       if (this.#pause)
         throw new OfflineError('BUSY', 'expected a guest that is not held, found it paused by this process')
       const { client, process, ram, lockFd } = this.#parts
@@ -78,7 +78,7 @@ export class LiveGuest implements OpenGuest {
         throw error
       }
       return this.#lease(pause)
-    })
+    }, options.signal)
   }
 
   async hostMemory(): Promise<HostMemory> {
@@ -97,7 +97,7 @@ export class LiveGuest implements OpenGuest {
     return {
       mode: pause.mode,
       resume: () =>
-        translatedAsync('live', async () => {
+        translatedAsync(async () => {
           const pausedMs = await pause.resume()
           if (this.#pause === pause) this.#pause = undefined
           return pausedMs
@@ -109,7 +109,7 @@ export class LiveGuest implements OpenGuest {
   async #release(): Promise<void> {
     const pause = this.#pause
     this.#pause = undefined
-    await translatedAsync('live', async () => pause?.[Symbol.asyncDispose]())
+    await translatedAsync(async () => pause?.[Symbol.asyncDispose]())
   }
 
   #warnOnce(code: string, text: string): void {

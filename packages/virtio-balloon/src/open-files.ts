@@ -1,8 +1,8 @@
 import { readFileSync, statSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { GuestRam, openFileRam, parseBackingFile, type RamRegion } from '@ullage/host-memory'
-import { identityAddressSpace, OfflineError, type OpenGuest, type PauseLease } from '@ullage/offline-query'
-import { type NotesElf, readNotesElf, throwIfAborted } from '@ullage/qemu'
+import { fileGuest, OfflineError, type OpenGuest, throwIfAborted } from '@ullage/offline-query'
+import { type NotesElf, readNotesElf } from '@ullage/qemu'
 import { machineOf } from './machine-of.ts'
 import { OpenedRam } from './opened-ram.ts'
 import { translated } from './to-offline-error.ts'
@@ -30,27 +30,14 @@ export function openFiles(source: FilesSource, options: OpenVirtioBalloonOptions
           text: 'no notes were given: VMCOREINFO is searched for in memory, CPU registers are missing',
         },
       ]
-  return {
-    identity: { backend: 'virtio-balloon', machine: machineOf(notes), kind: 'file' },
+  return fileGuest({
+    backend: 'virtio-balloon',
+    machine: machineOf(notes),
     memory: ram,
-    addressSpace: identityAddressSpace,
-    backing: ram,
+    notes: { elfNotes: notes?.elfNotes ?? new Uint8Array(0), cpus: notes?.cpus ?? 0 },
     warnings,
-    notes: async ({ signal } = {}) => {
-      throwIfAborted(signal)
-      return { elfNotes: notes?.elfNotes ?? new Uint8Array(0), cpus: notes?.cpus ?? 0 }
-    },
-    pause: async ({ signal } = {}) => {
-      throwIfAborted(signal)
-      return fileLease
-    },
-    hostMemory: async () => ram.hostMemory(),
-    [Symbol.asyncDispose]: async () => ram.close(),
-  }
+  })
 }
-
-/** Files have no vCPUs to stop. */
-const fileLease: PauseLease = { mode: 'file', resume: async () => 0, [Symbol.asyncDispose]: async () => undefined }
 
 function openRegions(source: FilesSource, at: (path: string) => string): GuestRam {
   if (source.regions.length === 0) {

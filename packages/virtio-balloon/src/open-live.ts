@@ -13,7 +13,7 @@ import type { OpenVirtioBalloonOptions } from './virtio-balloon-source.ts'
 /** Opens a live guest: locks it on this host, connects to its monitor, finds its memory. Throws OfflineError. */
 export async function openLive(socketPath: string, options: OpenVirtioBalloonOptions): Promise<OpenGuest> {
   const { stateDir, signal } = options
-  return translatedAsync('live', async () => {
+  return translatedAsync(async () => {
     await using opened = new OpenResources()
     const lock = opened.use(lockGuest(socketPath, { stateDir }))
     const client = opened.use(await QmpClient.connect(socketPath, { signal }))
@@ -26,5 +26,5 @@ export async function openLive(socketPath: string, options: OpenVirtioBalloonOpt
     const warnings = await liveWarnings(client, live, { signal })
     const resources = opened.move()
     return new LiveGuest({ machine, client, process, ram, warnings, lockFd: lock.fd, options, resources })
-  })
+  }, signal)
 }

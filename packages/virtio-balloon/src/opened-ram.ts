@@ -1,21 +1,18 @@
-import { setImmediate } from 'node:timers/promises'
 import type { GuestRam } from '@ullage/host-memory'
 import {
+  answerBacking,
+  type BackingOptions,
   type BackingRun,
+  closedGuest,
   type GuestMemory,
   type HostMemory,
   type NotDumped,
   type OfflineCapabilities,
-  OfflineError,
   type OfflineQuery,
   type RamExtent,
 } from '@ullage/offline-query'
-import { endOf, type PfnRange } from '@ullage/pages'
-import { throwIfAborted } from '@ullage/qemu'
+import type { PfnRange } from '@ullage/pages'
 import { toOfflineError, translated } from './to-offline-error.ts'
-
-/** Runs between two looks at the signal: a guest of 16 GiB may have millions. */
-const RUNS_A_TURN = 4096
 
 /** Guest RAM of one opened guest, as the contract wants it. What is behind it may be replaced when the guest is paused. */
 export class OpenedRam implements GuestMemory, OfflineQuery {
@@ -57,20 +54,8 @@ export class OpenedRam implements GuestMemory, OfflineQuery {
     translated(this.#kind, () => this.#ram.read(range, into))
   }
 
-  async *backing(options: { within: PfnRange; signal?: AbortSignal }): AsyncGenerator<BackingRun> {
-    const { within, signal } = options
-    throwIfAborted(signal)
-    checkRange(within)
-    const runs = this.#runs(within)
-    for (let turn = 0; ; turn = (turn + 1) % RUNS_A_TURN) {
-      // An abort is an event: without a turn of the event loop it would never be seen.
-      if (turn === RUNS_A_TURN - 1) await setImmediate()
-      throwIfAborted(signal)
-      this.#checkOpen()
-      const next = this.#next(runs)
-      if (next.done) return
-      yield next.value
-    }
+  backing(options: BackingOptions): AsyncGenerator<BackingRun> {
+    return answerBacking(options, (within) => this.#runs(within))
   }
 
   /** Figures of the host. */
@@ -86,31 +71,21 @@ export class OpenedRam implements GuestMemory, OfflineQuery {
     for (const ram of [...this.#retired, this.#ram]) ram[Symbol.dispose]()
   }
 
-  /** Maximal runs. Where the guest has memory of kinds that differ in telling `swapped`, none is told: see capabilities. */
+  /** Where the guest has memory of kinds that differ in telling `swapped`, none is told: see capabilities. */
   *#runs(within: PfnRange): Generator<BackingRun> {
-    let open: { start: number; count: number; state: BackingRun['state'] } | undefined
-    for (const run of this.#ram.backing(within)) {
-      const state = run.state === 'swapped' && !this.capabilities.tellsSwapped ? 'backed' : run.state
-      if (open?.state === state) {
-        open.count += run.count
-        continue
-      }
-      if (open) yield open
-      open = { start: run.start, count: run.count, state }
-    }
-    if (open) yield open
-  }
-
-  #next(runs: Generator<BackingRun>): IteratorResult<BackingRun, unknown> {
+    this.#checkOpen()
     try {
-      return runs.next()
+      for (const run of this.#ram.backing(within)) {
+        yield run.state === 'swapped' && !this.capabilities.tellsSwapped ? { ...run, state: 'backed' } : run
+        this.#checkOpen()
+      }
     } catch (error) {
       throw toOfflineError(error, this.#kind)
     }
   }
 
   #checkOpen(): void {
-    if (this.#closed) throw new OfflineError('UNAVAILABLE', 'expected an open guest, found one that was closed here')
+    if (this.#closed) throw closedGuest()
   }
 }
 
@@ -121,13 +96,5 @@ function capabilitiesOf(kind: 'live' | 'files', { regions, frameBytes }: GuestRa
     snapshot: kind === 'files',
     tellsSwapped: regions.every(({ source }) => source.tellsSwapped),
     unbackedReads: 'zeros',
-  }
-}
-
-function checkRange(range: PfnRange): void {
-  const { start, count } = range
-  const whole = Number.isSafeInteger(start) && Number.isSafeInteger(count) && Number.isSafeInteger(endOf(range))
-  if (!whole || start < 0 || count < 1) {
-    throw new RangeError(`expected a range of frames, found start ${start}, count ${count}`)
   }
 }

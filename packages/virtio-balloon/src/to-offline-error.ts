@@ -1,5 +1,5 @@
 import { HostMemoryError, type HostMemoryErrorCode } from '@ullage/host-memory'
-import { OfflineError, type OfflineErrorCode } from '@ullage/offline-query'
+import { abortError, OfflineError, type OfflineErrorCode } from '@ullage/offline-query'
 import { QemuError, type QemuErrorCode } from '@ullage/qemu'
 
 const QEMU: Record<QemuErrorCode, OfflineErrorCode> = {
@@ -56,11 +56,11 @@ export function translated<T>(kind: 'live' | 'files', body: () => T): T {
   }
 }
 
-/** Runs `body`, and translates what it rejects with. */
-export async function translatedAsync<T>(kind: 'live' | 'files', body: () => Promise<T>): Promise<T> {
+/** Runs `body` on a live guest, and translates what it rejects with; the reason of `signal` becomes an AbortError. */
+export async function translatedAsync<T>(body: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   try {
     return await body()
   } catch (error) {
-    throw toOfflineError(error, kind)
+    throw signal?.aborted && error === signal.reason ? abortError(signal) : toOfflineError(error, 'live')
   }
 }
