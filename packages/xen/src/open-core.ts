@@ -5,6 +5,7 @@ import {
   type OpenGuest,
   throwIfAborted,
 } from '@ullage/offline-query'
+import { readCoreCpus } from './core-cpus.ts'
 import { type CoreFrames, readCoreFrames } from './core-frames.ts'
 import { readCoreHeader } from './core-header.ts'
 import { SHARED_INFO_MAX_PFN } from './core-layout.ts'
@@ -35,7 +36,7 @@ function openSections(file: GuestFile): OpenGuest {
     requireSection(file, sections, name),
   ) as [CoreSection, CoreSection, CoreSection]
   const header = readCoreHeader(file, notes)
-  const elfNotes = cpuNotes(file, prstatus, header.vcpus)
+  const elfNotes = cpuNotes(readCoreCpus(file, prstatus, header.vcpus))
   const frames = readCoreFrames(file, header, { pages, p2m: sections.get('.xen_p2m'), pfn: sections.get('.xen_pfn') })
   const shared = sections.get('.xen_shared_info')
   const maxPfn = frames.machine && shared ? readMaxPfn(file, shared) : 0
