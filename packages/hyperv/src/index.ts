@@ -1,1 +1,7 @@
+export { decodeDmMessage } from './decode-dm-message.ts'
+export type { DmFault, DmFaultCode, DmFaultCount } from './dm-fault.ts'
+export type { DmCapabilitySet, DmMessage, DmPressure, DmSender, DmVersion } from './dm-message.ts'
+export { DmMessageError, type DmMessageErrorCode } from './dm-message-error.ts'
+export type { DmRanges } from './dm-ranges.ts'
+export { DmState } from './dm-state.ts'
 export type { FileRegion, FilesSource, HypervSource, OpenHypervOptions } from './hyperv-source.ts'
