@@ -1,5 +1,5 @@
 import type { PageCodec } from '@ullage/native'
-import { isZeroPage } from './zero-page.ts'
+import { isZeroPage } from '@ullage/vmcore'
 
 /** Frames compressed together by one worker: 1 MiB of 4 KiB frames. */
 export const BATCH_FRAMES = 256
@@ -49,25 +49,21 @@ export class BatchCompressor {
   readonly #settings: CompressSettings
   readonly #codec: PageCodec | undefined
   readonly #inputBytes: Buffer
-  readonly #inputWords: Int32Array
   readonly #input: Uint8Array
   readonly #output: Uint8Array
   readonly #skipped: Uint32Array
   readonly #sizes: Uint32Array
   readonly #flags: Uint32Array
-  readonly #zeros: Buffer
 
   constructor(memory: BatchMemory, settings: CompressSettings, codec: PageCodec | undefined) {
     this.#settings = settings
     this.#codec = codec
     this.#inputBytes = Buffer.from(memory.input)
-    this.#inputWords = new Int32Array(memory.input)
     this.#input = new Uint8Array(memory.input)
     this.#output = new Uint8Array(memory.output)
     this.#skipped = new Uint32Array(memory.skipped)
     this.#sizes = new Uint32Array(memory.sizes)
     this.#flags = new Uint32Array(memory.flags)
-    this.#zeros = Buffer.alloc(settings.pageBytes)
   }
 
   compress(count: number): number {
@@ -75,10 +71,7 @@ export class BatchCompressor {
     let written = 0
     for (let i = 0; i < count; i++) {
       const offset = i * pageBytes
-      if (
-        this.#skipped[i] === 1 ||
-        (shareZeroPages && isZeroPage(this.#inputBytes, this.#inputWords, this.#zeros, offset, pageBytes))
-      ) {
+      if (this.#skipped[i] === 1 || (shareZeroPages && isZeroPage(this.#inputBytes, offset, pageBytes))) {
         this.#sizes[i] = 0
         this.#flags[i] = 0
         continue

@@ -1,3 +1,4 @@
+export { elf_prstatus, QEMUCPUState } from './cpu-notes.ts'
 export { Cursor } from './cursor.ts'
 export {
   EI_CLASS,
@@ -39,5 +40,6 @@ export {
   u64,
 } from './field-type.ts'
 export { LayoutError } from './layout-error.ts'
+export { new_utsname } from './new-utsname.ts'
 export { readU64, toSafeNumber, writeU64 } from './safe-number.ts'
 export { offsetOf, type Struct, struct, viewAt } from './struct.ts'

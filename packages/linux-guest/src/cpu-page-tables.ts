@@ -1,20 +1,7 @@
-import { array, type ElfNote, struct, u32, u64 } from '@ullage/layout'
+import { type ElfNote, QEMUCPUState } from '@ullage/layout'
 import type { GuestFrames } from './guest-frames.ts'
 import type { Kernel } from './kernel.ts'
 import { PageWalker } from './page-walker.ts'
-
-const QEMUCPUSegment = struct('QEMUCPUSegment', 24, { selector: u32, limit: u32, flags: u32, pad: u32, base: u64 })
-
-/** The note `QEMU` of each vCPU of an x86 guest (QEMU target/i386/arch_dump.c). */
-const QEMUCPUState = struct('QEMUCPUState', 440, {
-  version: u32,
-  size: u32,
-  registers: array(u64, 18),
-  /** cs, ds, es, fs, gs, ss, ldt, tr, gdt, idt. */
-  segments: array(QEMUCPUSegment, 10),
-  cr: array(u64, 5),
-  kernel_gs_base: u64,
-})
 
 /** One confirmed is enough, and the vCPUs of a kernel that runs are not all elsewhere. */
 const MAX_CPUS = 1024

@@ -1,17 +1,7 @@
-import { type Infer, struct, text } from '@ullage/layout'
+import { type Infer, new_utsname } from '@ullage/layout'
 import type { KernelMemory } from './kernel-memory.ts'
 import { Refusal } from './refusal.ts'
 import { required, type Vmcoreinfo } from './vmcoreinfo.ts'
-
-/** Linux include/uapi/linux/utsname.h. */
-const new_utsname = struct('new_utsname', 390, {
-  sysname: text(65),
-  nodename: text(65),
-  release: text(65),
-  version: text(65),
-  machine: text(65),
-  domainname: text(65),
-})
 
 /** What `uname` prints in the guest's first namespace. */
 export type UtsName = Readonly<Infer<typeof new_utsname>>

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Elf64_Ehdr, Elf64_Phdr, encodeElfNote, offsetOf } from '@ullage/layout'
+import { Elf64_Ehdr, Elf64_Phdr, encodeElfNote, offsetOf, new_utsname } from '@ullage/layout'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { decompress, encodePage } from '../test/page-codecs.ts'
@@ -11,7 +11,6 @@ import {
   kdump_sub_header,
   MAX_SIZE_MDF_HEADER,
   makedumpfile_data_header,
-  new_utsname,
   page_desc,
 } from './kdump-layout.ts'
 import { openVmcore } from './open-vmcore.ts'

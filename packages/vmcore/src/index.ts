@@ -18,3 +18,4 @@ export {
   type VmcoreSummary,
   type VmcoreWriter,
 } from './vmcore-writer.ts'
+export { isZeroPage } from './zero-page.ts'

@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { Elf64_Ehdr, Elf64_Nhdr, Elf64_Phdr, Elf64_Shdr, type Struct } from '@ullage/layout'
+import { Elf64_Ehdr, Elf64_Nhdr, Elf64_Phdr, Elf64_Shdr, type Struct, new_utsname } from '@ullage/layout'
 import { expect, test } from 'vitest'
 import {
   disk_dump_header,
   kdump_sub_header,
   makedumpfile_data_header,
   makedumpfile_header,
-  new_utsname,
   page_desc,
   timeval,
 } from './kdump-layout.ts'

@@ -1,14 +1,4 @@
-import { i32, i64, struct, text, u32, u64, type Infer } from '@ullage/layout'
-
-/** struct new_utsname. Ref: Linux include/uapi/linux/utsname.h. */
-export const new_utsname = struct('new_utsname', 390, {
-  sysname: text(65),
-  nodename: text(65),
-  release: text(65),
-  version: text(65),
-  machine: text(65),
-  domainname: text(65),
-})
+import { i32, i64, type Infer, new_utsname, struct, text, u32, u64 } from '@ullage/layout'
 
 /** struct timeval of a 64-bit kernel. */
 export const timeval = struct('timeval', 16, { tv_sec: i64, tv_usec: i64 })
