@@ -9,6 +9,8 @@ import { estimateArtifact } from './estimate.ts'
 import { type Examination, examineGuest } from './examine-guest.ts'
 import { LocalArtifact, refuseUnlessFree } from './local-artifact.ts'
 import { peakBytes } from './peak-bytes.ts'
+import type { DumpSource } from './dump-source.ts'
+import { refuseUnlessPv, rewriteGuest, type RewrittenGuest } from './pv-tables/rewrite-guest.ts'
 import { countFrames, type DumpReport, summarizeGuest } from './report.ts'
 import { effectiveLevel, levelBits } from './verdict.ts'
 import { type VerifiedArtifact, verifyArtifact } from './verify-artifact.ts'
@@ -31,6 +33,7 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
     throw new DumpError('INVALID_OPTION', `report and output must be two files, both are ${output}`)
   }
   const codec = openPageCodec(options)
+  if (options.pvTables === 'rewrite') refuseUnlessPv(guest)
   if (!options.dryRun) await refuseUnlessFree(reportPath)
   await using artifact = options.dryRun ? undefined : await LocalArtifact.create(output)
   await using lease = options.live ? undefined : await guest.pause(signal)
@@ -43,15 +46,19 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
     elfNotes: guestNotes,
     expectVcpus: guest.identity.kind === 'live',
   })
-  const { plan, word } = examined
+  const { word } = examined
   const elfNotes = word.linux ? withVmcoreinfo(guestNotes, word.linux.vmcoreinfo.text) : guestNotes
+  const kept: DumpSource = { memory: guest.memory, plan: examined.plan, elfNotes }
+  const rewritten =
+    options.pvTables === 'rewrite' ? rewriteGuest(guest, kept, { rootPfn: word.linux?.rootPfn, ...signal }) : undefined
+  const source = rewritten ?? kept
   const classified = performance.now()
   options.onProgress?.({ stage: 'classify', done: 1, total: 1 })
-  const estimate = estimateArtifact(plan, {
+  const estimate = estimateArtifact(source.plan, {
     frameBytes: guest.memory.frameBytes,
     format: options.format,
     compressible: codec !== undefined,
-    notesBytes: elfNotes.length,
+    notesBytes: source.elfNotes.length,
   })
 
   let after: HostMemory | undefined
@@ -64,6 +71,7 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
     guest,
     options,
     examined,
+    rewritten,
     before,
     mode: lease?.mode ?? (guest.identity.kind === 'live' ? ('live' as const) : ('file' as const)),
     codec: codec?.library ?? 'none',
@@ -76,11 +84,12 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
 
   await refuseUnlessFits(artifact, estimate.atLeastBytes)
   const level = effectiveLevel(examined.policy)
-  const header = vmcoreHeaderOf({ guest, word, cpus, elfNotes, level, compression: options.compression })
-  const frames = vmcoreFramesOf(plan)
+  const { compression } = options
+  const header = vmcoreHeaderOf({ guest, word, cpus, elfNotes: source.elfNotes, level, compression })
+  const frames = vmcoreFramesOf(source.plan)
   const start = { kdump: startKdump, flattened: startFlattened, elf: startElf }[options.format]
   const writer: VmcoreWriter = await start(artifact, header, frames)
-  const summary = await compressAndWrite({ guest, options, examined, codec, writer, release })
+  const summary = await compressAndWrite({ source, options, level, codec, writer, release })
   const written = performance.now()
   const verified = await verifyArtifact(artifact.partialPath, { ...signal, ...progressOf(options, 'verify') })
   refuseUnlessWhole(summary, verified)
@@ -120,30 +129,31 @@ async function refuseUnlessFits(artifact: LocalArtifact, atLeastBytes: number): 
 }
 
 async function compressAndWrite(options: {
-  guest: OpenGuest
+  source: DumpSource
   options: DumpOptions
-  examined: Examination
+  level: number
   codec: PageCodec | undefined
   writer: VmcoreWriter
   release: () => Promise<void>
 }): Promise<VmcoreSummary> {
-  const { guest, examined, codec, writer } = options
-  const { frameBytes } = guest.memory
+  const { codec, writer } = options
+  const { memory, plan } = options.source
+  const { frameBytes } = memory
   using pool = new CompressPool({
     jobs: codec ? options.options.jobs : 1,
     settings: {
       pageBytes: frameBytes,
-      shareZeroPages: (effectiveLevel(examined.policy) & levelBits.zero) !== 0,
+      shareZeroPages: (options.level & levelBits.zero) !== 0,
       compressedFlag: codec ? pageFlags[codec.name] : 0,
     },
     codec: codec?.name,
     maxCompressedBytes: codec?.maxCompressedBytes(frameBytes) ?? frameBytes,
   })
-  const total = examined.plan.write.size + examined.plan.zero.size
+  const total = plan.write.size + plan.zero.size
   const { onProgress, signal } = options.options
   await writePages({
-    memory: guest.memory,
-    plan: examined.plan,
+    memory,
+    plan,
     pool,
     writer,
     onAllRead: options.release,
@@ -170,6 +180,7 @@ function buildReport(parts: {
   guest: OpenGuest
   options: DumpOptions
   examined: Examination
+  rewritten: RewrittenGuest | undefined
   before: HostMemory
   after: HostMemory
   mode: DumpReport['consistency']['mode']
@@ -179,7 +190,7 @@ function buildReport(parts: {
   artifact?: { file: string; sha256: string; summary: VmcoreSummary }
   estimate?: { atLeastBytes: number; atMostBytes: number }
 }): DumpReport {
-  const { guest, options, examined, before, after, times, artifact } = parts
+  const { guest, options, examined, rewritten, before, after, times, artifact } = parts
   const { word } = examined
   return {
     schema: 'ullage.report/1',
@@ -196,12 +207,14 @@ function buildReport(parts: {
     trust: word.trust,
     warnings: [
       ...examined.warnings,
+      ...(rewritten?.warnings() ?? []),
       ...(parts.mode === 'live'
         ? [{ code: 'LIVE', text: 'the guest ran while it was dumped: frames may contradict one another' }]
         : []),
     ],
     consistency: { mode: parts.mode, pausedMs: Math.round(parts.pausedMs) },
     process: { peakBytes: peakBytes(), codec: parts.codec },
+    ...(rewritten && artifact ? { pvTables: rewritten.report() } : {}),
     ...(artifact
       ? {
           artifact: {

@@ -7,6 +7,11 @@ export type DumpFormat = 'kdump' | 'flattened' | 'elf'
 
 export const dumpFormats = ['kdump', 'flattened', 'elf'] as const satisfies readonly DumpFormat[]
 
+/** What becomes of the page tables of a PV guest, which hold machine frames. */
+export type PvTablesMode = 'keep' | 'rewrite'
+
+export const pvTablesModes = ['keep', 'rewrite'] as const satisfies readonly PvTablesMode[]
+
 export interface DumpProgress {
   readonly stage: 'classify' | 'write' | 'verify'
   /** Frames, of `total`. */
@@ -28,6 +33,11 @@ export interface DumpOptions {
   readonly live: boolean
   /** Compressing threads. */
   readonly jobs: number
+  /**
+   * `rewrite` puts the guest's own frame numbers into the page tables of a Xen PV guest, for readers that know nothing of
+   * Xen, and adds above guest RAM what crash asks for. Refused for other guests.
+   */
+  readonly pvTables: PvTablesMode
   /** Decides and estimates, writes nothing. */
   readonly dryRun: boolean
   readonly signal?: AbortSignal
@@ -40,6 +50,7 @@ export const dumpDefaults = {
   format: 'kdump',
   trust: 'guest',
   live: false,
+  pvTables: 'keep',
   dryRun: false,
   jobs: Math.min(availableParallelism(), 16),
 } as const satisfies Partial<DumpOptions>
@@ -48,11 +59,12 @@ const MAX_JOBS = 256
 
 /** Throws DumpError `INVALID_OPTION` for a value that cannot be. */
 export function checkOptions(options: DumpOptions): void {
-  const { level, compression, format, trust, jobs } = options
+  const { level, compression, format, trust, pvTables, jobs } = options
   if (!Number.isInteger(level) || level < 0 || level > 31) throw invalid('level', 'an integer from 0 to 31', level)
   if (!compressions.includes(compression)) throw invalid('compression', compressions.join(', '), compression)
   if (!dumpFormats.includes(format)) throw invalid('format', dumpFormats.join(', '), format)
   if (!trusts.includes(trust)) throw invalid('trust', trusts.join(', '), trust)
+  if (!pvTablesModes.includes(pvTables)) throw invalid('pvTables', pvTablesModes.join(', '), pvTables)
   if (!Number.isInteger(jobs) || jobs < 1 || jobs > MAX_JOBS) {
     throw invalid('jobs', `an integer from 1 to ${MAX_JOBS}`, jobs)
   }

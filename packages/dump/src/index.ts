@@ -1,10 +1,18 @@
 export { openDecompress } from './decompress.ts'
 export { DumpError, type DumpErrorCode } from './dump-error.ts'
 export { dumpGuest } from './dump-guest.ts'
-export { type DumpFormat, type DumpOptions, type DumpProgress, dumpDefaults, dumpFormats } from './dump-options.ts'
+export {
+  type DumpFormat,
+  type DumpOptions,
+  type DumpProgress,
+  dumpDefaults,
+  dumpFormats,
+  type PvTablesMode,
+  pvTablesModes,
+} from './dump-options.ts'
 export { type Fate, fates, type GuestClass, guestClasses, type HostState, hostStates } from './frame-codes.ts'
 export { type PagesOptions, type PagesReport, pagesOf } from './pages-of.ts'
 export { type DumpPlan, type PlanRun, planDump, type Witnesses } from './plan-dump.ts'
-export type { ClassMatrix, Disagreements, DumpReport, FrameCounts, Warning } from './report.ts'
+export type { ClassMatrix, Disagreements, DumpReport, FrameCounts, PvTablesReport, Warning } from './report.ts'
 export { type Policy, type Trust, trusts } from './verdict.ts'
 export { type VerifiedArtifact, verifyArtifact } from './verify-artifact.ts'

@@ -61,6 +61,28 @@ export function summarizeGuest(guest: OpenGuest, linux: LinuxGuest | undefined):
   }
 }
 
+/** What was rewritten of the page tables of a PV guest. */
+export interface PvTablesReport {
+  readonly mode: 'rewrite'
+  /** Root tables found: the kernel's, and two for each process. */
+  readonly roots: number
+  /** Page tables in the artifact, in frames. */
+  readonly tables: number
+  /** Entries in them that name the guest's own frame now. */
+  readonly entriesRewritten: number
+  /** Entries that name a frame that is not the guest's, and stand as they were. */
+  readonly entriesLeft: number
+  /** Those of them whose number is also one of the guest's frames, for which a reader takes it. */
+  readonly entriesMisleading: number
+  /** Registers in the notes that name a root table, likewise. */
+  readonly registersRewritten: number
+  readonly registersLeft: number
+  /** Frames that a table leads to as to a table, but that the kernel can write to: they stand as they were. */
+  readonly writableTablesLeft: number
+  /** Frames of the artifact that are no guest RAM, for crash; absent where the guest is too large for crash. */
+  readonly addedFrames?: { readonly start: number; readonly count: number }
+}
+
 /** What stands beside each artifact, as JSON. Sizes in bytes, counts in frames, times in milliseconds. */
 export interface DumpReport {
   readonly schema: 'ullage.report/1'
@@ -78,6 +100,8 @@ export interface DumpReport {
   readonly warnings: readonly Warning[]
   readonly consistency: { readonly mode: 'paused' | 'live' | 'stopped' | 'file'; readonly pausedMs: number }
   readonly process: { readonly peakBytes: number; readonly codec: string }
+  /** Where page tables were rewritten; undefined where they were kept, and for a dry run. */
+  readonly pvTables?: PvTablesReport
   /** Undefined for a dry run. */
   readonly artifact?: {
     readonly file: string

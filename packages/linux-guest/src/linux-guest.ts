@@ -18,6 +18,8 @@ export interface LinuxGuest {
   readonly pageBytes: number
   /** As the kernel's own `phys_base`; negative in many KASLR guests. */
   readonly physBase: bigint
+  /** Frame of the kernel's root page table. */
+  readonly rootPfn: number
   /** Frames in one memory section: windows of `classify` that start and end at multiples of it cost the least. */
   readonly sectionFrames: number
   /** False where the kernel exports no value that marks offline pages: they are then `inUse`. */
@@ -79,6 +81,7 @@ export async function openLinuxGuest(view: GuestView, options: OpenLinuxGuestOpt
     uts,
     pageBytes: frames.frameBytes,
     physBase: architecture.physBase,
+    rootPfn: architecture.rootPfn,
     sectionFrames: sections.sectionFrames,
     offlineTold: page.offline.told,
     warnings: guarded.complete ? warnings : [...warnings, incomplete],

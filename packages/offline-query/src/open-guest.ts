@@ -35,6 +35,11 @@ export interface GuestMemory {
 export interface AddressSpace {
   /** The pfn of `gfn`, or undefined when no frame of guest RAM has that number. */
   toPfn(gfn: number): number | undefined
+  /**
+   * True for a Xen PV guest, whose page tables the hypervisor checks: they hold machine frames, or did before a save image
+   * put pfns in their place (`toPfn` is then the identity).
+   */
+  readonly paravirtualised?: boolean
 }
 
 export const identityAddressSpace: AddressSpace = { toPfn: (gfn) => gfn }

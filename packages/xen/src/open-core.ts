@@ -54,7 +54,7 @@ function openSections(file: GuestFile): OpenGuest {
 
 /** Page tables of a PV guest hold machine frames: its p2m turned round leads back. */
 function machineSpace(pfns: FrameRuns): AddressSpace {
-  return { toPfn: (gfn) => pfns.get(gfn) }
+  return { toPfn: (gfn) => pfns.get(gfn), paravirtualised: true }
 }
 
 /** What a PV guest says in its shared info, 0 when it says nothing that can be. */

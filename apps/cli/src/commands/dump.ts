@@ -1,4 +1,4 @@
-import { dumpDefaults, dumpFormats, dumpGuest, type DumpReport, trusts } from '@ullage/dump'
+import { dumpDefaults, dumpFormats, dumpGuest, type DumpReport, pvTablesModes, trusts } from '@ullage/dump'
 import { loadDescriptor, openGuest } from '@ullage/guests'
 import { compressions } from '@ullage/vmcore'
 import { humanBytes, humanTime } from '../human.ts'
@@ -8,7 +8,7 @@ import { stateDir } from '../state-dir.ts'
 import { UsageError } from '../usage-error.ts'
 
 const usage =
-  'ullage dump GUEST -o FILE [--level 0..31] [--compress zstd|lzo|snappy|zlib|none] [--format kdump|flattened|elf] [--trust guest|both|host] [--live] [--report FILE] [--dry-run] [--jobs N]'
+  'ullage dump GUEST -o FILE [--level 0..31] [--compress zstd|lzo|snappy|zlib|none] [--format kdump|flattened|elf] [--trust guest|both|host] [--pv-tables keep|rewrite] [--live] [--report FILE] [--dry-run] [--jobs N]'
 
 export async function dump(args: readonly string[], signal: AbortSignal): Promise<void> {
   const { values, positionals } = parseCall(args, {
@@ -20,6 +20,7 @@ export async function dump(args: readonly string[], signal: AbortSignal): Promis
       compress: { type: 'string' },
       format: { type: 'string' },
       trust: { type: 'string' },
+      'pv-tables': { type: 'string' },
       live: { type: 'boolean' },
       report: { type: 'string' },
       'dry-run': { type: 'boolean' },
@@ -35,6 +36,7 @@ export async function dump(args: readonly string[], signal: AbortSignal): Promis
     compression: oneOf('compress', values.compress, compressions, dumpDefaults.compression),
     format: oneOf('format', values.format, dumpFormats, dumpDefaults.format),
     trust: oneOf('trust', values.trust, trusts, dumpDefaults.trust),
+    pvTables: oneOf('pv-tables', values['pv-tables'], pvTablesModes, dumpDefaults.pvTables),
     jobs: integer('jobs', values.jobs, { min: 1, max: 256, fallback: dumpDefaults.jobs }),
     live: values.live ?? false,
     dryRun,

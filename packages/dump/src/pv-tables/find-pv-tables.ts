@@ -1,0 +1,186 @@
+import { createHash } from 'node:crypto'
+import { PfnSet } from '@ullage/pages'
+import { PvTables } from './pv-tables.ts'
+import {
+  frameOfEntry,
+  framesOfEntry,
+  PRESENT,
+  SAME_MASK,
+  TABLE_ENTRIES,
+  TABLE_LEVELS,
+  TABLE_WORDS,
+  type TableLevel,
+  WRITABLE,
+} from './table-entries.ts'
+
+/** Root entries from here on map the kernel's half of the addresses. */
+const KERNEL_SLOT = 256
+/** Root entries that Xen keeps for itself, half-open (Xen xen/include/public/arch-x86/xen-x86_64.h, HYPERVISOR_VIRT_START). */
+const XEN_SLOTS = { start: 256, end: 272 } as const
+/** Root entry of the page of system calls that processes see, the only one of the kernel's half in their own roots. */
+const VSYSCALL_SLOT = 511
+
+/** What is asked of a guest. */
+export interface PvMemory {
+  /** Fills `into` with a frame of guest RAM and returns true, or returns false for one without memory. */
+  readFrame(pfn: number, into: Uint8Array): boolean
+  /** From a machine frame to the frame of guest RAM. */
+  toPfn(gfn: number): number | undefined
+}
+
+export interface FoundTables {
+  readonly tables: PvTables
+  /** Root tables: the kernel's, and those of processes. */
+  readonly roots: number
+  /** Frames that a table leads to as to a table, but that the kernel can write to: no page tables, so left alone. */
+  readonly doubted: number
+}
+
+/**
+ * Finds the page tables of a paravirtualised x86-64 guest, none that is not one. Xen counts what each frame is used for: a
+ * frame is a page table and nobody can write to it, or it is no page table (Xen xen/arch/x86/mm.c, get_page_type). So:
+ *
+ * - `roots` are roots for certain: those that vCPUs have loaded, and the kernel's.
+ * - Whatever a root leads to is a table of the level that it is reached at, unless the kernel can write to it.
+ * - A frame that the kernel maps, and nowhere writable, is a process's root when its kernel half is that of a root of
+ *   `roots`. What a process has freed may have the same content, but is writable again.
+ * - Each process has a second root for its user mode, which has no kernel half (Linux arch/x86/xen/mmu_pv.c,
+ *   xen_get_user_pgd): such a frame, not writable, whose other half is that of a process's first root.
+ *
+ * Tables of a process that is being made or unmade are plain memory to Xen and are not found. Reads each table of the
+ * kernel's half once, of processes all but those of the last level. Memory: six bits for each frame of the guest.
+ */
+export function findPvTables(
+  memory: PvMemory,
+  roots: readonly number[],
+  options: { signal?: AbortSignal | undefined } = {},
+): FoundTables {
+  const search = new TableSearch(memory, options.signal)
+  for (const root of roots) search.addRoot(root)
+  search.findProcesses()
+  return search.finish()
+}
+
+class TableSearch {
+  readonly #memory: PvMemory
+  readonly #signal: AbortSignal | undefined
+  readonly #tables = new PvTables()
+  readonly #seen = new PfnSet()
+  /** Frames that the kernel's half maps, and those of them that it can write to. */
+  readonly #mapped = new PfnSet()
+  readonly #writable = new PfnSet()
+  readonly #words = TABLE_LEVELS.map(() => new Uint32Array(TABLE_WORDS))
+  readonly #bytes = this.#words.map((words) => new Uint8Array(words.buffer))
+  readonly #kernelHalves = new Set<string>()
+  readonly #userHalves = new Set<string>()
+  #roots = 0
+
+  constructor(memory: PvMemory, signal: AbortSignal | undefined) {
+    this.#memory = memory
+    this.#signal = signal
+  }
+
+  addRoot(pfn: number): void {
+    if (this.#seen.has(pfn) || !this.#memory.readFrame(pfn, this.#bytes[3] as Uint8Array)) return
+    const words = this.#words[3] as Uint32Array
+    this.#kernelHalves.add(halfOf(words, XEN_SLOTS.end, TABLE_ENTRIES))
+    if (!isEmpty(words, 0, KERNEL_SLOT)) this.#userHalves.add(halfOf(words, 0, KERNEL_SLOT))
+    this.#roots++
+    this.#add(pfn, 4)
+    this.#follow(4, { start: 0, end: KERNEL_SLOT, writable: false, isKernel: false })
+    this.#follow(4, { start: XEN_SLOTS.end, end: TABLE_ENTRIES, writable: true, isKernel: true })
+  }
+
+  /** Looks for roots among the frames that the kernel maps and cannot write to: first roots, then their second ones. */
+  findProcesses(): void {
+    const words = this.#words[3] as Uint32Array
+    for (const isRoot of [() => this.#isProcessRoot(words), () => this.#isUserRoot(words)]) {
+      for (const pfn of this.#readOnly()) {
+        if (this.#seen.has(pfn) || !this.#memory.readFrame(pfn, this.#bytes[3] as Uint8Array)) continue
+        if (isRoot()) this.addRoot(pfn)
+      }
+    }
+  }
+
+  finish(): FoundTables {
+    const doubted = this.#tables.deleteAll(this.#writable)
+    return { tables: this.#tables, roots: this.#roots, doubted }
+  }
+
+  #isProcessRoot(words: Uint32Array): boolean {
+    return (
+      !isEmpty(words, XEN_SLOTS.end, TABLE_ENTRIES) &&
+      this.#kernelHalves.has(halfOf(words, XEN_SLOTS.end, TABLE_ENTRIES))
+    )
+  }
+
+  #isUserRoot(words: Uint32Array): boolean {
+    return (
+      isEmpty(words, XEN_SLOTS.end, VSYSCALL_SLOT) &&
+      !isEmpty(words, 0, KERNEL_SLOT) &&
+      this.#userHalves.has(halfOf(words, 0, KERNEL_SLOT))
+    )
+  }
+
+  *#readOnly(): Generator<number> {
+    for (const run of this.#mapped.allRuns()) {
+      for (let pfn = run.start; pfn < run.start + run.count; pfn++) {
+        if (!this.#writable.has(pfn)) yield pfn
+      }
+    }
+  }
+
+  #add(pfn: number, level: TableLevel): void {
+    this.#seen.add({ start: pfn, count: 1 })
+    this.#tables.add(pfn, level)
+  }
+
+  /** Follows the entries [start, end) of the table of `level` that was read last. */
+  #follow(level: TableLevel, part: { start: number; end: number; writable: boolean; isKernel: boolean }): void {
+    this.#signal?.throwIfAborted()
+    const words = this.#words[level - 1] as Uint32Array
+    for (let entry = part.start; entry < part.end; entry++) {
+      const low = words[entry * 2] as number
+      if ((low & PRESENT) === 0) continue
+      const frames = framesOfEntry(low, level)
+      const gfn = frameOfEntry(low, words[entry * 2 + 1] as number, frames)
+      const writable = part.writable && (low & WRITABLE) !== 0
+      if (level === 1 || frames > 1) {
+        if (part.isKernel) this.#map(gfn, frames, writable)
+        continue
+      }
+      const pfn = this.#memory.toPfn(gfn)
+      if (pfn === undefined || this.#seen.has(pfn)) continue
+      const below = (level - 1) as TableLevel
+      // What a process has mapped says nothing that the kernel's half does not: its last tables need not be read.
+      if (below === 1 && !part.isKernel) {
+        this.#add(pfn, 1)
+      } else if (this.#memory.readFrame(pfn, this.#bytes[below - 1] as Uint8Array)) {
+        this.#add(pfn, below)
+        this.#follow(below, { start: 0, end: TABLE_ENTRIES, writable, isKernel: part.isKernel })
+      }
+    }
+  }
+
+  #map(gfn: number, frames: number, writable: boolean): void {
+    for (let i = 0; i < frames; i++) {
+      const pfn = this.#memory.toPfn(gfn + i)
+      if (pfn === undefined) continue
+      const range = { start: pfn, count: 1 }
+      this.#mapped.add(range)
+      if (writable) this.#writable.add(range)
+    }
+  }
+}
+
+/** What the root entries [start, end) map, as text to compare. */
+function halfOf(words: Uint32Array, start: number, end: number): string {
+  const masked = words.slice(start * 2, end * 2)
+  for (let i = 0; i < masked.length; i += 2) masked[i] = (masked[i] as number) & SAME_MASK
+  return createHash('sha256').update(masked).digest('base64')
+}
+
+function isEmpty(words: Uint32Array, start: number, end: number): boolean {
+  for (let entry = start; entry < end; entry++) if (((words[entry * 2] as number) & PRESENT) !== 0) return false
+  return true
+}

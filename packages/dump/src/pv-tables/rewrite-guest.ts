@@ -1,0 +1,104 @@
+import { OfflineError, type OpenGuest } from '@ullage/offline-query'
+import { endOf, PfnSet } from '@ullage/pages'
+import { DumpError } from '../dump-error.ts'
+import type { DumpSource } from '../dump-source.ts'
+import type { DumpPlan } from '../plan-dump.ts'
+import type { PvTablesReport, Warning } from '../report.ts'
+import { loadedRoots, withOwnRoots } from './control-registers.ts'
+import { CrashP2m } from './crash-p2m.ts'
+import { findPvTables } from './find-pv-tables.ts'
+import { RewrittenMemory } from './rewritten-memory.ts'
+
+/** What a dump is made from when page tables are rewritten: the plan has the frames of crash's list besides. */
+export interface RewrittenGuest extends DumpSource {
+  /** What was rewritten, once all that the plan writes has been read. */
+  report(): PvTablesReport
+  /** Likewise. */
+  warnings(): Warning[]
+}
+
+/** Throws DumpError `INVALID_OPTION` for a guest whose page tables hold its own frame numbers anyway. */
+export function refuseUnlessPv({ addressSpace, identity }: OpenGuest): void {
+  if (addressSpace.paravirtualised === true) return
+  throw new DumpError(
+    'INVALID_OPTION',
+    `pvTables: only the page tables of a Xen PV guest can be rewritten, those of this ${identity.backend} guest hold its own frame numbers already: leave the option out`,
+  )
+}
+
+/**
+ * Finds the page tables of a PV guest, among the frames that `kept` writes, and prepares memory, plan and notes in which
+ * they hold the guest's own frame numbers. `rootPfn` is the kernel's root table, where it is known.
+ */
+export function rewriteGuest(
+  guest: OpenGuest,
+  kept: DumpSource,
+  options: { rootPfn: number | undefined; signal?: AbortSignal },
+): RewrittenGuest {
+  const { plan, elfNotes } = kept
+  const toPfn = (gfn: number) => guest.addressSpace.toPfn(gfn)
+  const roots = [...loadedRoots(elfNotes)].map(({ gfn }) => toPfn(gfn)).filter((pfn) => pfn !== undefined)
+  if (options.rootPfn !== undefined) roots.push(options.rootPfn)
+  const readFrame = (pfn: number, into: Uint8Array) => plan.write.has(pfn) && tryRead(guest, pfn, into)
+  const found = findPvTables({ readFrame, toPfn }, roots, options)
+  const p2m = CrashP2m.create(Math.max(0, ...guest.memory.extents.map(endOf)), plan.present)
+  const memory = new RewrittenMemory(guest.memory, { tables: found.tables, p2m, toPfn })
+  const own = withOwnRoots(elfNotes, toPfn)
+  const report = (): PvTablesReport => ({
+    mode: 'rewrite',
+    roots: found.roots,
+    tables: memory.tables,
+    entriesRewritten: memory.counts.rewritten,
+    entriesLeft: memory.counts.left,
+    entriesMisleading: memory.counts.misleading,
+    registersRewritten: own.rewritten,
+    registersLeft: own.left,
+    writableTablesLeft: found.doubted,
+    ...(p2m ? { addedFrames: p2m.range } : {}),
+  })
+  return {
+    memory,
+    plan: p2m ? withFrames(plan, p2m) : plan,
+    elfNotes: p2m ? Buffer.concat([own.notes, p2m.note()]) : own.notes,
+    report,
+    warnings: () => warningsOf(report()),
+  }
+}
+
+function tryRead(guest: OpenGuest, pfn: number, into: Uint8Array): boolean {
+  try {
+    guest.memory.read({ start: pfn, count: 1 }, into)
+    return true
+  } catch (error) {
+    if (error instanceof OfflineError && error.code === 'UNREADABLE') return false
+    throw error
+  }
+}
+
+/** The plan with frames that are no guest RAM: they are stored, and count nowhere. */
+function withFrames(plan: DumpPlan, { range }: CrashP2m): DumpPlan {
+  const [present, write] = [plan.present, plan.write].map((set) => {
+    const copy = PfnSet.of(set.allRuns())
+    copy.add(range)
+    return copy
+  }) as [PfnSet, PfnSet]
+  return { ...plan, present, write, maxPfn: endOf(range) }
+}
+
+function warningsOf(report: PvTablesReport): Warning[] {
+  const warnings: Warning[] = []
+  if (report.roots === 0) {
+    const text =
+      'no root page table was found: neither did a vCPU tell one nor is the kernel known; nothing was rewritten'
+    warnings.push({ code: 'PV_TABLES_NOT_FOUND', text })
+  }
+  if (report.entriesMisleading > 0) {
+    const text = `${report.entriesMisleading} page table entries name machine frames that are not the guest's, by numbers that readers will take for frames of the guest's`
+    warnings.push({ code: 'PV_ENTRIES_MISLEADING', text })
+  }
+  if (!report.addedFrames) {
+    const text = 'the guest has more frames than crash can list of a Xen guest (512 GiB): crash will not open the dump'
+    warnings.push({ code: 'PV_TOO_LARGE_FOR_CRASH', text })
+  }
+  return warnings
+}
