@@ -1,4 +1,5 @@
 export { elf_prstatus, QEMUCPUState } from './cpu-notes.ts'
+export { type CpuSegment, type CpuState, cpuNotes, cpuSegment } from './cpu-state.ts'
 export { Cursor } from './cursor.ts'
 export {
   EI_CLASS,
