@@ -1,4 +1,5 @@
 import type { AnyBackend } from './backend.ts'
+import { hyperv } from './hyperv-source.ts'
 import { virtioBalloon } from './virtio-balloon-source.ts'
 import { xen } from './xen-source.ts'
 
@@ -6,4 +7,5 @@ import { xen } from './xen-source.ts'
 export const backends: Readonly<Record<string, AnyBackend>> = {
   'virtio-balloon': virtioBalloon,
   xen,
+  hyperv,
 }

@@ -1,0 +1,23 @@
+import { openHyperv } from '@ullage/hyperv'
+import { z } from 'zod'
+import { backend } from './backend.ts'
+import { bytes } from './bytes.ts'
+
+const region = z.strictObject({ gpa: bytes, size: bytes, file: z.string().min(1), offset: bytes.default(0) })
+
+const files = z
+  .strictObject({
+    kind: z.literal('files'),
+    regions: z.array(region).min(1).max(4096),
+    ranges: z.string().min(1).optional(),
+    messages: z.string().min(1).optional(),
+    backing: z.string().min(1).optional(),
+    notes: z.string().min(1).optional(),
+  })
+  .refine(({ ranges, messages, backing }) => ranges ?? messages ?? backing, {
+    error: 'expected at least one of "ranges", "messages" and "backing", found none',
+  })
+
+const source = z.discriminatedUnion('kind', [files])
+
+export const hyperv = backend({ source, open: openHyperv })
