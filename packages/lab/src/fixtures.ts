@@ -1,12 +1,9 @@
-import { createReadStream } from 'node:fs'
-import { open, readFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
-import { createZstdDecompress } from 'node:zlib'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { readFixtureRegions } from './fixture-regions.ts'
-import { LabError } from './lab-error.ts'
-import type { ByteRange } from './lab-guest.ts'
 import type { MemoryRegion } from './memory-view.ts'
 import { readNoteSegment } from './note-segment.ts'
+import { unpackRegions } from './unpack-regions.ts'
 import { parseSymbols, readWords, unpackedFolder } from './unpacked-folder.ts'
 
 /** Memory of real guests that was kept, with the word of the guest's own kernel on each frame. */
@@ -55,39 +52,5 @@ export async function unpackFixture(name: FixtureName): Promise<Fixture> {
     symbols: parseSymbols(await text('symbols.txt')),
     uname: (await text('uname.txt')).trim(),
     iomem: await text('iomem.txt'),
-  }
-}
-
-async function unpackRegions(packed: string, partial: string): Promise<void> {
-  for (const region of await readFixtureRegions(partial)) {
-    await unpackRegion(join(packed, `${basename(region.file)}.zst`), region)
-  }
-}
-
-/** Writes only what the host backed: the rest of the file stays a hole. */
-async function unpackRegion(source: string, region: MemoryRegion): Promise<void> {
-  const file = await open(region.file, 'w')
-  try {
-    await file.truncate(region.offsetBytes + region.sizeBytes)
-    let at = 0
-    let next = 0
-    const input = createReadStream(source).pipe(createZstdDecompress())
-    for await (const chunk of input as AsyncIterable<Uint8Array>) {
-      const chunkEnd = at + chunk.length
-      for (let i = next; i < region.backedBytes.length; i++) {
-        const { startByte, endByte } = region.backedBytes[i] as ByteRange
-        const start = Math.max(startByte, at)
-        const end = Math.min(endByte, chunkEnd)
-        if (end > start) await file.write(chunk, start - at, end - start, start)
-        if (endByte > chunkEnd) break
-        next = i + 1
-      }
-      at = chunkEnd
-    }
-    if (at !== region.offsetBytes + region.sizeBytes) {
-      throw new LabError(`${source} unpacks to ${at} bytes, its region needs ${region.offsetBytes + region.sizeBytes}`)
-    }
-  } finally {
-    await file.close()
   }
 }
