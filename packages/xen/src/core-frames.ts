@@ -58,7 +58,7 @@ export function readCoreFrames(
       if (frame < pages.end)
         throw corrupt(file, `${where()} names frame ${frame} after ${pages.end - 1}: not ascending`)
       pages.add(frame, sections.pages.offsetBytes + index * PAGE_BYTES)
-      refuseFragments(file, table.name, pages)
+      refuseFragments(file.path, table.name, pages)
       if (!machine) continue
       const gmfn = readU64(view, at + 8)
       if (gmfn >= FRAME_LIMIT) {
@@ -66,7 +66,7 @@ export function readCoreFrames(
         throw corrupt(file, `${where()} gives frame ${frame} the machine frame 0x${found}, beyond any memory`)
       }
       machine.add(frame, gmfn)
-      refuseFragments(file, table.name, machine)
+      refuseFragments(file.path, table.name, machine)
     }
   }
   const backed = index - padding

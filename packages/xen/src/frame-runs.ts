@@ -39,17 +39,25 @@ export class FrameRuns {
     return last < 0 ? 0 : (this.#from[last] as number) + (this.#count[last] as number)
   }
 
-  /** Appends `from` → `to`. Runs must be appended with ascending `from`; see `inOrderOf`. */
+  /** Appends `from` → `to`. Runs must be appended with ascending `from`, or the map is no more than a list. */
   add(from: number, to: number): void {
+    this.addRun({ from, to, count: 1 })
+  }
+
+  /** Appends a run, as `add` each of its numbers. */
+  addRun(run: FrameRun): void {
     const last = this.#length - 1
     if (last >= 0) {
       const count = this.#count[last] as number
-      if ((this.#from[last] as number) + count === from && (this.#to[last] as number) + count * this.step === to) {
-        this.#count[last] = count + 1
+      if (
+        (this.#from[last] as number) + count === run.from &&
+        (this.#to[last] as number) + count * this.step === run.to
+      ) {
+        this.#count[last] = count + run.count
         return
       }
     }
-    this.#append({ from, to, count: 1 })
+    this.#append(run)
   }
 
   at(index: number): FrameRun {

@@ -1,2 +1,2 @@
 export { openXen } from './open-xen.ts'
-export type { CoreSource, OpenXenOptions, XenSource } from './xen-source.ts'
+export type { CoreSource, OpenXenOptions, SaveSource, XenSource } from './xen-source.ts'

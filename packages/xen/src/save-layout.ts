@@ -102,10 +102,9 @@ export const PAGE_DATA_HEADER_BYTES = 8
 export const PAGE_DATA_PFN_HIGH_MASK = 0x000f_ffff
 export const PAGE_DATA_TYPE_SHIFT = 28
 
-/** XEN_DOMCTL_PFINFO_* without a page in the stream. */
+/** XEN_DOMCTL_PFINFO_BROKEN, XALLOC; the third, 15, is XTAB: from the first on there is no page in the stream. */
 export const PAGE_BROKEN = 0xd
 export const PAGE_XALLOC = 0xe
-export const PAGE_XTAB = 0xf
 
 /** Types 5 to 8 do not exist. 0: an ordinary page; 1 to 4: page tables of a PV guest; with 8: pinned ones. */
 export function isKnownPageType(type: number): boolean {

@@ -4,11 +4,17 @@ export interface CoreSource {
   readonly file: string
 }
 
+/** An image that `xl save` wrote of a guest. */
+export interface SaveSource {
+  readonly kind: 'save'
+  readonly file: string
+}
+
 /** Where a Xen guest is. */
-export type XenSource = CoreSource
+export type XenSource = CoreSource | SaveSource
 
 export interface OpenXenOptions {
-  /** Folder for what must outlive this process. A core file needs nothing there. */
+  /** Folder for what must outlive this process. A file needs nothing there. */
   readonly stateDir: string
   /** Folder that relative paths in the source are relative to. */
   readonly baseDir: string

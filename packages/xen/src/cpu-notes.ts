@@ -1,1 +1,0 @@
-export { type CpuSegment, type CpuState, cpuNotes, cpuSegment as segment } from '@ullage/layout'
