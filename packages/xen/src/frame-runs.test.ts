@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { FrameRuns } from './frame-runs.ts'
+import { invertRuns } from './invert-runs.ts'
 
 test('is the map that was put in, and turned round the inverse of it', () => {
   const entries = fc.uniqueArray(fc.tuple(fc.nat(60), fc.nat(60)), { selector: ([from]) => from })
@@ -13,8 +14,9 @@ test('is the map that was put in, and turned round the inverse of it', () => {
         runs.add(from, to)
         if (!inverse.has(to)) inverse.set(to, from)
       }
-      const { runs: turned, repeated } = runs.inverted()
+      const { runs: turned, repeated } = invertRuns(runs)
       const map = new Map(sorted)
+      expect(runs.countFrames()).toBe(sorted.length)
       expect(repeated).toBe(sorted.length - inverse.size)
       for (let i = 0; i < 62; i++) {
         expect(runs.get(i)).toBe(map.get(i))

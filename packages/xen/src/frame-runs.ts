@@ -69,6 +69,13 @@ export class FrameRuns {
     }
   }
 
+  /** Sum of all counts. */
+  countFrames(): number {
+    let frames = 0
+    for (let i = 0; i < this.#length; i++) frames += this.#count[i] as number
+    return frames
+  }
+
   /** Index of the first run that ends after `from`: the one that holds it, or the next; `length` when there is none. */
   firstEndingAfter(from: number): number {
     let low = 0
@@ -87,25 +94,6 @@ export class FrameRuns {
     if (index === this.#length) return undefined
     const start = this.#from[index] as number
     return from < start ? undefined : (this.#to[index] as number) + (from - start) * this.step
-  }
-
-  /** A map of step 1 turned round: `to` → `from`, ascending. Of several `from` for one `to` the lowest stays. */
-  inverted(): { runs: FrameRuns; repeated: number } {
-    const order = new Float64Array(this.#length).map((_, i) => i)
-    const to = this.#to
-    order.sort((a, b) => (to[a] as number) - (to[b] as number) || a - b)
-    const runs = new FrameRuns()
-    let repeated = 0
-    let end = 0
-    for (const index of order) {
-      const run = this.at(index)
-      const skip = Math.min(run.count, Math.max(0, end - run.to))
-      repeated += skip
-      if (skip === run.count) continue
-      runs.#append({ from: run.to + skip, to: run.from + skip, count: run.count - skip })
-      end = run.to + run.count
-    }
-    return { runs, repeated }
   }
 
   #append(run: FrameRun): void {

@@ -1,2 +1,3 @@
+export { type AbandonedDomain, resumeAbandonedDomains } from './live/resume-abandoned.ts'
 export { openXen } from './open-xen.ts'
-export type { CoreSource, OpenXenOptions, SaveSource, XenSource } from './xen-source.ts'
+export type { CoreSource, DomainSource, OpenXenOptions, SaveSource, XenSource } from './xen-source.ts'

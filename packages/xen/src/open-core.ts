@@ -15,6 +15,7 @@ import { FileMemory } from './file-memory.ts'
 import type { FrameRuns } from './frame-runs.ts'
 import { type GuestFile, openGuestFile, readBytes } from './guest-file.ts'
 import { type GuestRam, guestRam } from './guest-ram.ts'
+import { invertRuns } from './invert-runs.ts'
 
 type Warnings = OpenGuest['warnings']
 
@@ -41,7 +42,7 @@ function openSections(file: GuestFile): OpenGuest {
   const shared = sections.get('.xen_shared_info')
   const maxPfn = frames.machine && shared ? readMaxPfn(file, shared) : 0
   const memory = new FileMemory(file, frames, ramOf(file, frames, maxPfn))
-  const machine = frames.machine?.inverted()
+  const machine = frames.machine && invertRuns(frames.machine)
   return fileGuest({
     backend: 'xen',
     machine: 'x86_64',

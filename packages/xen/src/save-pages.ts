@@ -63,9 +63,7 @@ export class SavePages {
   finish(path: string): FilePages {
     const pages = this.#isAscending ? this.#log : lastWins(this.#log)
     refuseFragments(path, 'PAGE_DATA', pages)
-    let backed = 0
-    for (let i = 0; i < pages.length; i++) backed += pages.at(i).count
-    return { pages, backed }
+    return { pages, backed: pages.countFrames() }
   }
 
   /** Whether the frame has a page, which is then at `offsetBytes`. */
