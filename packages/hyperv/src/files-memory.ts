@@ -3,6 +3,7 @@ import {
   answerBacking,
   type BackingOptions,
   type BackingRun,
+  checkRead,
   closedGuest,
   type GuestMemory,
   type HostMemory,
@@ -53,9 +54,14 @@ export class FilesMemory implements GuestMemory, OfflineQuery {
     return this.#ram.extents
   }
 
+  /** Refuses a frame without memory, whatever bytes the file holds there: the guest does not see them. */
   read(range: PfnRange, into: Uint8Array): void {
     this.#checkOpen()
-    translated(() => this.#ram.read(range, into))
+    checkRead(this, range, into)
+    translated(() => {
+      for (const run of this.#states(range)) if (run.state === 'unbacked') throw withoutMemory(run.start)
+      this.#ram.read(range, into)
+    })
   }
 
   backing(options: BackingOptions): AsyncGenerator<BackingRun> {
@@ -77,15 +83,18 @@ export class FilesMemory implements GuestMemory, OfflineQuery {
 
   *#runs(within: PfnRange): Generator<BackingRun> {
     this.#checkOpen()
-    const unbacked = this.#unbacked
     try {
-      for (const run of unbacked ? this.#told(within, unbacked) : this.#ram.backing(within)) {
+      for (const run of this.#states(within)) {
         yield run
         this.#checkOpen()
       }
     } catch (error) {
       throw toOfflineError(error)
     }
+  }
+
+  #states(within: PfnRange): Generator<BackingRun> {
+    return this.#unbacked ? this.#told(within, this.#unbacked) : this.#ram.backing(within)
   }
 
   *#told(within: PfnRange, unbacked: PfnSet): Generator<BackingRun> {
@@ -107,6 +116,10 @@ export class FilesMemory implements GuestMemory, OfflineQuery {
   #checkOpen(): void {
     if (this.#closed) throw closedGuest()
   }
+}
+
+function withoutMemory(pfn: number): OfflineError {
+  return new OfflineError('UNREADABLE', `frame ${pfn} has no memory on its host, there is nothing to read`)
 }
 
 /** Number of frames of `set` that the hole maps of `ram` say have memory. */
