@@ -9,6 +9,7 @@ test('a request with a guest alone has the defaults of ullage dump', () => {
     compression: 'zstd',
     format: 'kdump',
     trust: 'guest',
+    pvTables: 'keep',
     live: false,
   })
 })
@@ -18,6 +19,7 @@ test.each([
   { guest: 'web-1', level: -1 },
   { guest: 'web-1', level: 1.5 },
   { guest: 'web-1', compression: 'gzip' },
+  { guest: 'web-1', pvTables: 'yes' },
   { guest: 'web-1', output: '/etc/passwd' },
   { guest: 'web-1', socket: '/run/x.sock' },
   { guest: '../web-1' },

@@ -5,6 +5,9 @@ export const compression = z.enum(['zstd', 'lzo', 'snappy', 'zlib', 'none'])
 export const dumpFormat = z.enum(['kdump', 'flattened', 'elf'])
 export const trust = z.enum(['guest', 'both', 'host'])
 
+/** The page tables of a Xen PV guest, which hold machine frames. */
+export const pvTables = z.enum(['keep', 'rewrite', 'crash'])
+
 /** makedumpfile's -d: the sum of 1 zero pages, 2 cache, 4 private cache, 8 user, 16 free. */
 export const dumpLevel = z.int().min(0).max(31)
 
@@ -17,6 +20,11 @@ export const dumpOptions = z
     compression: compression.default('zstd').describe('what each stored page is compressed with'),
     format: dumpFormat.default('kdump'),
     trust: trust.default('guest').describe('whose word decides what is left out'),
+    pvTables: pvTables
+      .default('keep')
+      .describe(
+        "page tables of a Xen PV guest: kept with their machine frames, rewritten with the guest's own frames as drgn and makedumpfile need them, or that and the list which crash needs besides; other guests allow keep only",
+      ),
     live: z.boolean().default(false).describe('true dumps without pausing the guest; the dump is then inconsistent'),
   })
   .meta({ id: 'DumpOptions' })

@@ -9,6 +9,7 @@ export {
   dumpOptions,
   type DumpRequest,
   dumpRequest,
+  pvTables,
   trust,
 } from './dump-options.ts'
 export { type DumpProgress, dumpProgress } from './dump-progress.ts'

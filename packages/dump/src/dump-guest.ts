@@ -33,7 +33,7 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
     throw new DumpError('INVALID_OPTION', `report and output must be two files, both are ${output}`)
   }
   const codec = openPageCodec(options)
-  if (options.pvTables === 'rewrite') refuseUnlessPv(guest)
+  if (options.pvTables !== 'keep') refuseUnlessPv(guest, options.pvTables)
   if (!options.dryRun) await refuseUnlessFree(reportPath)
   await using artifact = options.dryRun ? undefined : await LocalArtifact.create(output)
   await using lease = options.live ? undefined : await guest.pause(signal)
@@ -50,7 +50,9 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   const elfNotes = word.linux ? withVmcoreinfo(guestNotes, word.linux.vmcoreinfo.text) : guestNotes
   const kept: DumpSource = { memory: guest.memory, plan: examined.plan, elfNotes }
   const rewritten =
-    options.pvTables === 'rewrite' ? rewriteGuest(guest, kept, { rootPfn: word.linux?.rootPfn, ...signal }) : undefined
+    options.pvTables === 'keep'
+      ? undefined
+      : rewriteGuest(guest, kept, { mode: options.pvTables, rootPfn: word.linux?.rootPfn, ...signal })
   const source = rewritten ?? kept
   const classified = performance.now()
   options.onProgress?.({ stage: 'classify', done: 1, total: 1 })

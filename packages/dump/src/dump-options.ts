@@ -8,9 +8,9 @@ export type DumpFormat = 'kdump' | 'flattened' | 'elf'
 export const dumpFormats = ['kdump', 'flattened', 'elf'] as const satisfies readonly DumpFormat[]
 
 /** What becomes of the page tables of a PV guest, which hold machine frames. */
-export type PvTablesMode = 'keep' | 'rewrite'
+export type PvTablesMode = 'keep' | 'rewrite' | 'crash'
 
-export const pvTablesModes = ['keep', 'rewrite'] as const satisfies readonly PvTablesMode[]
+export const pvTablesModes = ['keep', 'rewrite', 'crash'] as const satisfies readonly PvTablesMode[]
 
 export interface DumpProgress {
   readonly stage: 'classify' | 'write' | 'verify'
@@ -35,7 +35,8 @@ export interface DumpOptions {
   readonly jobs: number
   /**
    * `rewrite` puts the guest's own frame numbers into the page tables of a Xen PV guest, for readers that know nothing of
-   * Xen, and adds above guest RAM what crash asks for. Refused for other guests.
+   * Xen. `crash` does that and adds the list of frames that crash asks for, in frames above guest RAM; makedumpfile cannot
+   * filter such a dump. Both are refused for other guests.
    */
   readonly pvTables: PvTablesMode
   /** Decides and estimates, writes nothing. */

@@ -63,7 +63,7 @@ export function summarizeGuest(guest: OpenGuest, linux: LinuxGuest | undefined):
 
 /** What was rewritten of the page tables of a PV guest. */
 export interface PvTablesReport {
-  readonly mode: 'rewrite'
+  readonly mode: 'rewrite' | 'crash'
   /** Root tables found: the kernel's, and two for each process. */
   readonly roots: number
   /** Page tables in the artifact, in frames. */
@@ -79,7 +79,7 @@ export interface PvTablesReport {
   readonly registersLeft: number
   /** Frames that a table leads to as to a table, but that the kernel can write to: they stand as they were. */
   readonly writableTablesLeft: number
-  /** Frames of the artifact that are no guest RAM, for crash; absent where the guest is too large for crash. */
+  /** Frames of the artifact that are no guest RAM, for crash. */
   readonly addedFrames?: { readonly start: number; readonly count: number }
 }
 

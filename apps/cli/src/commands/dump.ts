@@ -8,7 +8,7 @@ import { stateDir } from '../state-dir.ts'
 import { UsageError } from '../usage-error.ts'
 
 const usage =
-  'ullage dump GUEST -o FILE [--level 0..31] [--compress zstd|lzo|snappy|zlib|none] [--format kdump|flattened|elf] [--trust guest|both|host] [--pv-tables keep|rewrite] [--live] [--report FILE] [--dry-run] [--jobs N]'
+  'ullage dump GUEST -o FILE [--level 0..31] [--compress zstd|lzo|snappy|zlib|none] [--format kdump|flattened|elf] [--trust guest|both|host] [--pv-tables keep|rewrite|crash] [--live] [--report FILE] [--dry-run] [--jobs N]'
 
 export async function dump(args: readonly string[], signal: AbortSignal): Promise<void> {
   const { values, positionals } = parseCall(args, {

@@ -1,13 +1,10 @@
-import { readElfNotes } from '@ullage/layout'
+import { QEMUCPUState, readElfNotes } from '@ullage/layout'
 
 const PAGE_BYTES = 4096n
 const ADDRESS_MASK = 0x000f_ffff_ffff_f000n
 
-/** In the note `QEMU`, version 1, of a vCPU: where its control registers are (QEMU target/i386/arch_dump.c). */
-const CPU_STATE_BYTES = 440
-const CONTROL_REGISTERS = 392
-/** CR3, and in its neighbour CR1 what Xen has of a PV vCPU besides: the root that its user mode has. */
-const ROOTS = [3, 1] as const
+/** CR3, and CR1, in which Xen tells the root that a PV vCPU has in user mode (Xen xen/arch/x86/domctl.c). */
+const ROOT_REGISTERS = [3, 1] as const
 
 /** A root table that a vCPU's control registers name. */
 interface LoadedRoot {
@@ -15,6 +12,7 @@ interface LoadedRoot {
   readonly at: number
   /** As the register has it, an address. */
   readonly value: bigint
+  /** As page tables number frames. */
   readonly gfn: number
 }
 
@@ -22,9 +20,9 @@ interface LoadedRoot {
 export function* loadedRoots(elfNotes: Uint8Array): Generator<LoadedRoot> {
   const view = new DataView(elfNotes.buffer, elfNotes.byteOffset, elfNotes.byteLength)
   for (const { name, desc, descPosition } of readElfNotes(elfNotes)) {
-    if (name !== 'QEMU' || desc.length < CPU_STATE_BYTES || view.getUint32(descPosition, true) !== 1) continue
-    for (const register of ROOTS) {
-      const at = descPosition + CONTROL_REGISTERS + register * 8
+    if (name !== 'QEMU' || desc.length < QEMUCPUState.size || QEMUCPUState.read(desc).version !== 1) continue
+    for (const register of ROOT_REGISTERS) {
+      const at = descPosition + QEMUCPUState.offsets.cr + register * 8
       const value = view.getBigUint64(at, true)
       if (value !== 0n) yield { at, value, gfn: Number((value & ADDRESS_MASK) / PAGE_BYTES) }
     }
@@ -36,8 +34,8 @@ export function withOwnRoots(
   elfNotes: Uint8Array,
   toPfn: (gfn: number) => number | undefined,
 ): { notes: Uint8Array; rewritten: number; left: number } {
-  const notes = elfNotes.slice()
-  const view = new DataView(notes.buffer, notes.byteOffset, notes.byteLength)
+  const notes = Uint8Array.from(elfNotes)
+  const view = new DataView(notes.buffer)
   let rewritten = 0
   let left = 0
   for (const { at, value, gfn } of loadedRoots(elfNotes)) {

@@ -1,5 +1,5 @@
 import { encodeElfNote } from '@ullage/layout'
-import type { PfnRange, PfnSet } from '@ullage/pages'
+import { endOf, type PfnRange, type PfnSet } from '@ullage/pages'
 
 const PAGE_BYTES = 4096
 /** Frame numbers in one page of each of the three levels. */
@@ -31,12 +31,12 @@ export class CrashP2m {
   /** Whether page `i` of the list says something; the others are one page, the last. */
   readonly #own: number[] = []
 
-  /** Of a guest whose frames end below `endPfn` and that has `present` of them; undefined for one too large for crash. */
-  static create(endPfn: number, present: PfnSet): CrashP2m | undefined {
-    return Math.ceil(endPfn / PER_PAGE) > MAX_LISTS * PER_PAGE ? undefined : new CrashP2m(endPfn, present)
-  }
+  /** Frames of guest RAM that such a list can speak of: 512 GiB. */
+  static readonly maxFrames = MAX_LISTS * PER_PAGE * PER_PAGE
 
-  private constructor(endPfn: number, present: PfnSet) {
+  /** Of a guest whose RAM is `extents`, and whose dump has `present`. */
+  constructor(extents: readonly PfnRange[], present: PfnSet) {
+    const endPfn = Math.max(0, ...extents.map(endOf))
     this.#present = present
     this.#pages = Math.ceil(endPfn / PER_PAGE)
     this.#lists = Math.ceil(this.#pages / PER_PAGE)

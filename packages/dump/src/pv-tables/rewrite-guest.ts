@@ -9,6 +9,8 @@ import { CrashP2m } from './crash-p2m.ts'
 import { findPvTables } from './find-pv-tables.ts'
 import { RewrittenMemory } from './rewritten-memory.ts'
 
+export type RewriteMode = PvTablesReport['mode']
+
 /** What a dump is made from when page tables are rewritten: the plan has the frames of crash's list besides. */
 export interface RewrittenGuest extends DumpSource {
   /** What was rewritten, once all that the plan writes has been read. */
@@ -17,13 +19,24 @@ export interface RewrittenGuest extends DumpSource {
   warnings(): Warning[]
 }
 
-/** Throws DumpError `INVALID_OPTION` for a guest whose page tables hold its own frame numbers anyway. */
-export function refuseUnlessPv({ addressSpace, identity }: OpenGuest): void {
-  if (addressSpace.paravirtualised === true) return
-  throw new DumpError(
-    'INVALID_OPTION',
-    `pvTables: only the page tables of a Xen PV guest can be rewritten, those of this ${identity.backend} guest hold its own frame numbers already: leave the option out`,
-  )
+/**
+ * Throws DumpError `INVALID_OPTION` for a guest whose page tables hold its own frame numbers anyway, and for one that is
+ * too large for crash.
+ */
+export function refuseUnlessPv({ addressSpace, identity, memory }: OpenGuest, mode: RewriteMode): void {
+  if (addressSpace.paravirtualised !== true) {
+    throw new DumpError(
+      'INVALID_OPTION',
+      `pvTables: expected a Xen PV guest for ${mode}, whose page tables hold machine frames; those of this ${identity.backend} guest hold its own frames and every reader takes them as they are: leave the option out`,
+    )
+  }
+  const endPfn = Math.max(0, ...memory.extents.map(endOf))
+  if (mode === 'crash' && endPfn > CrashP2m.maxFrames) {
+    throw new DumpError(
+      'INVALID_OPTION',
+      `pvTables: expected a guest of at most ${CrashP2m.maxFrames} frames for crash, which can list no more of a Xen guest's; this one has frames up to ${endPfn - 1}: use rewrite, and another reader`,
+    )
+  }
 }
 
 /**
@@ -33,7 +46,7 @@ export function refuseUnlessPv({ addressSpace, identity }: OpenGuest): void {
 export function rewriteGuest(
   guest: OpenGuest,
   kept: DumpSource,
-  options: { rootPfn: number | undefined; signal?: AbortSignal },
+  options: { mode: RewriteMode; rootPfn: number | undefined; signal?: AbortSignal },
 ): RewrittenGuest {
   const { plan, elfNotes } = kept
   const toPfn = (gfn: number) => guest.addressSpace.toPfn(gfn)
@@ -41,11 +54,11 @@ export function rewriteGuest(
   if (options.rootPfn !== undefined) roots.push(options.rootPfn)
   const readFrame = (pfn: number, into: Uint8Array) => plan.write.has(pfn) && tryRead(guest, pfn, into)
   const found = findPvTables({ readFrame, toPfn }, roots, options)
-  const p2m = CrashP2m.create(Math.max(0, ...guest.memory.extents.map(endOf)), plan.present)
+  const p2m = options.mode === 'crash' ? new CrashP2m(guest.memory.extents, plan.present) : undefined
   const memory = new RewrittenMemory(guest.memory, { tables: found.tables, p2m, toPfn })
   const own = withOwnRoots(elfNotes, toPfn)
   const report = (): PvTablesReport => ({
-    mode: 'rewrite',
+    mode: options.mode,
     roots: found.roots,
     tables: memory.tables,
     entriesRewritten: memory.counts.rewritten,
@@ -95,10 +108,6 @@ function warningsOf(report: PvTablesReport): Warning[] {
   if (report.entriesMisleading > 0) {
     const text = `${report.entriesMisleading} page table entries name machine frames that are not the guest's, by numbers that readers will take for frames of the guest's`
     warnings.push({ code: 'PV_ENTRIES_MISLEADING', text })
-  }
-  if (!report.addedFrames) {
-    const text = 'the guest has more frames than crash can list of a Xen guest (512 GiB): crash will not open the dump'
-    warnings.push({ code: 'PV_TOO_LARGE_FOR_CRASH', text })
   }
   return warnings
 }
