@@ -19,7 +19,7 @@ export const directions: Readonly<Record<string, readonly string[]>> = {
   'dump-job': [],
   lab: ['pages', 'layout', 'native', 'offline-query', 'host-memory', 'qemu', 'vmcore'],
   api: ['dump-job'],
-  worker: ['dump-job', 'dump', 'guests', 'offline-query', 'qemu', 'vmcore', 'native'],
+  worker: ['dump-job', 'dump', 'guests', 'offline-query', 'vmcore', 'native'],
   cli: ['pages', 'dump', 'guests', 'offline-query', 'vmcore', 'native', 'api', 'worker', 'dump-job'],
   infra: ['lab', 'dump', 'vmcore', 'dump-job'],
 }

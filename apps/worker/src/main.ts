@@ -1,5 +1,4 @@
-import { loadDescriptor } from '@ullage/guests'
-import { resumeAbandoned } from '@ullage/qemu'
+import { loadDescriptor, resumeAbandoned } from '@ullage/guests'
 import { runWorker } from './run-worker.ts'
 
 // Sources are run as they are, packed packages as JavaScript: this file's own name tells which.

@@ -37,7 +37,8 @@ export interface StartWorkerOptions {
 
 /** What became of a guest that was found paused. */
 export interface AbandonedGuest {
-  readonly socketPath: string
+  /** As its hypervisor knows it: a socket, a domain. */
+  readonly guest: string
   readonly outcome: string
   readonly error?: unknown
 }
@@ -70,10 +71,10 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   stack.use(lock)
 
   // Guests first: one that was left paused does not wait for Redis.
-  for (const { socketPath, outcome, error } of await options.resumeAbandoned(stateDir)) {
+  for (const { guest, outcome, error } of await options.resumeAbandoned(stateDir)) {
     const what = 'an earlier run left this guest paused'
-    if (error === undefined) log.warn({ socketPath, outcome }, what)
-    else log.error({ socketPath, outcome, err: error }, what)
+    if (error === undefined) log.warn({ guest, outcome }, what)
+    else log.error({ guest, outcome, err: error }, what)
   }
   const artifacts = new ArtifactFolder(config.artifactsDir, host)
   await artifacts.prepare()

@@ -14,12 +14,25 @@ export interface Backend<Source> {
   readonly source: z.ZodType<Source>
   /** `baseDir`: the folder that relative paths in the source are relative to. */
   open(source: Source, options: OpenOptions & { readonly baseDir: string }): Promise<OpenGuest>
+  /** Resumes the guests of this backend that an earlier run has left paused. Absent where it pauses none. */
+  resumeAbandoned?(stateDir: string): Promise<readonly AbandonedGuest[]>
+}
+
+/** What became of a guest that an earlier run had left paused. */
+export interface AbandonedGuest {
+  /** As its hypervisor knows it: a socket, a domain; the path of its record when that cannot be read. */
+  readonly guest: string
+  /** A word of its backend, such as `resumed`, `notPaused`, `gone`, `inUse` or `failed`. */
+  readonly outcome: string
+  /** Why it could not be resumed; it is tried again next time. */
+  readonly error?: unknown
 }
 
 /** A backend with its source type closed over, so that backends of different types stand in one table. */
 export interface AnyBackend {
   /** Returns how to open what `json` says, or throws z.ZodError. */
   parse(json: unknown): (options: OpenOptions & { readonly baseDir: string }) => Promise<OpenGuest>
+  resumeAbandoned(stateDir: string): Promise<readonly AbandonedGuest[]>
 }
 
 export function backend<Source>(definition: Backend<Source>): AnyBackend {
@@ -28,5 +41,6 @@ export function backend<Source>(definition: Backend<Source>): AnyBackend {
       const source = definition.source.parse(json)
       return (options) => definition.open(source, options)
     },
+    resumeAbandoned: async (stateDir) => (await definition.resumeAbandoned?.(stateDir)) ?? [],
   }
 }

@@ -1,4 +1,4 @@
-import { openVirtioBalloon } from '@ullage/virtio-balloon'
+import { openVirtioBalloon, resumeAbandoned } from '@ullage/virtio-balloon'
 import { z } from 'zod'
 import { backend } from './backend.ts'
 import { bytes } from './bytes.ts'
@@ -15,4 +15,9 @@ const source = z.discriminatedUnion('kind', [
   }),
 ])
 
-export const virtioBalloon = backend({ source, open: openVirtioBalloon })
+export const virtioBalloon = backend({
+  source,
+  open: openVirtioBalloon,
+  resumeAbandoned: async (stateDir) =>
+    (await resumeAbandoned(stateDir)).map(({ socketPath, ...rest }) => ({ guest: socketPath, ...rest })),
+})

@@ -1,3 +1,4 @@
+export { type AbandonedGuest, resumeAbandoned } from '@ullage/qemu'
 export { openVirtioBalloon } from './open-virtio-balloon.ts'
 export type {
   FileRegion,

@@ -1,0 +1,134 @@
+import { OfflineError, type PauseLease, throwIfAborted } from '@ullage/offline-query'
+import { Guardian, type GuardianOptions } from './guardian.ts'
+import { goneError } from './hypercall-error.ts'
+import type { DomainInfo, Hypervisor } from './hypervisor.ts'
+import { readPauseRecord, removePauseRecord } from './pause-record.ts'
+import { bootId, ownIdentity } from './process-identity.ts'
+import { settlePause } from './settle-pause.ts'
+
+export interface PauseOptions extends Omit<GuardianOptions, 'record'> {
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A domain that stands still by our pause. Xen counts pauses: one that others had stays when ours is taken back. */
+export class DomainPause implements PauseLease {
+  readonly mode: 'paused' | 'stopped'
+  readonly #hypervisor: Hypervisor
+  readonly #domain: DomainInfo
+  readonly #options: GuardianOptions
+  #guardian: Guardian | undefined
+  #isHeld = false
+  #pausedAt = 0
+  #resumed: Promise<number> | undefined
+
+  private constructor(hypervisor: Hypervisor, domain: DomainInfo, options: GuardianOptions) {
+    this.mode = domain.isPaused || domain.isShutdown ? 'stopped' : 'paused'
+    this.#hypervisor = hypervisor
+    this.#domain = domain
+    this.#options = options
+  }
+
+  /**
+   * Pauses the domain. A guardian is armed before, a process and session of its own, which takes the pause back when this
+   * process, or its whole process group, dies in any way. Throws OfflineError, AbortError.
+   *
+   * @param domain what the hypervisor says of it now.
+   */
+  static async take(hypervisor: Hypervisor, domain: DomainInfo, options: PauseOptions): Promise<DomainPause> {
+    throwIfAborted(options.signal)
+    const { domid, handle, isPaused } = domain
+    const record = {
+      domid,
+      handle,
+      bootId: bootId(),
+      pausedBefore: isPaused,
+      holder: ownIdentity(),
+      stage: 'pausing',
+    } as const
+    const pause = new DomainPause(hypervisor, domain, { ...options, record })
+    try {
+      await pause.#arm()
+      // The last moment at which nothing has been done yet.
+      throwIfAborted(options.signal)
+      pause.#pausedAt = performance.now()
+      pause.#isHeld = true
+      await pause.#guardian?.order('pause')
+      return pause
+    } catch (error) {
+      await pause.#letGo()
+      throw error
+    }
+  }
+
+  /** Process id of the guardian; 0 when there is none at the moment. */
+  get guardianPid(): number {
+    return this.#guardian?.pid ?? 0
+  }
+
+  resume(): Promise<number> {
+    this.#resumed ??= this.#resume()
+    return this.#resumed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.resume()
+    } catch (error) {
+      // Whoever needed the domain to stand still was told by `resume` or by its own next question.
+      if (!(error instanceof OfflineError && error.code === 'UNAVAILABLE')) throw error
+    }
+  }
+
+  async #resume(): Promise<number> {
+    if (!this.#isHeld) return 0
+    const now = this.#hypervisor.info(this.#domain.domid)
+    const isThere = now !== undefined && now.handle === this.#domain.handle && !now.isDying
+    await this.#letGo()
+    if (!isThere) throw goneError(this.#domain.domid)
+    if (!now.isPaused) {
+      throw new OfflineError(
+        'UNAVAILABLE',
+        `expected domain ${this.#domain.domid} to stand still while it was paused, found that somebody else let it run; dump it again`,
+      )
+    }
+    return this.mode === 'paused' ? performance.now() - this.#pausedAt : 0
+  }
+
+  async #arm(): Promise<void> {
+    const guardian = await Guardian.arm(this.#options)
+    if (this.#resumed) return guardian.release()
+    this.#guardian = guardian
+    void guardian.ended.then(async () => {
+      if (this.#guardian !== guardian) return
+      this.#guardian = undefined
+      // The record on disk covers the time until the new one is armed, and everything when it cannot be.
+      await this.#replace().catch(() => undefined)
+    })
+  }
+
+  /** A guardian was killed while it was needed: another one takes over what it had done. */
+  async #replace(): Promise<void> {
+    await this.#arm()
+    const record = readPauseRecord(this.#options.recordPath)
+    if (record?.stage === 'paused') await this.#guardian?.order('adopt')
+  }
+
+  /** Takes the pause back, by the guardian or, where that is gone, by what it wrote down. */
+  async #letGo(): Promise<void> {
+    this.#isHeld = false
+    this.#resumed ??= Promise.resolve(0)
+    const guardian = this.#guardian
+    this.#guardian = undefined
+    try {
+      await guardian?.order('unpause')
+    } catch (error) {
+      if (!(error instanceof OfflineError)) throw error
+    } finally {
+      await guardian?.release()
+    }
+    const left = readPauseRecord(this.#options.recordPath)
+    if (!left) return
+    settlePause(this.#hypervisor, left)
+    removePauseRecord(this.#options.recordPath)
+  }
+}
