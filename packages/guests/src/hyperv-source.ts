@@ -18,6 +18,8 @@ const files = z
     error: 'expected at least one of "ranges", "messages" and "backing", found none',
   })
 
-const source = z.discriminatedUnion('kind', [files])
+const savedState = z.strictObject({ kind: z.literal('saved-state'), file: z.string().min(1) })
+
+const source = z.discriminatedUnion('kind', [files, savedState])
 
 export const hyperv = backend({ source, open: openHyperv })

@@ -25,8 +25,15 @@ export interface FilesSource {
   readonly notes?: string | undefined
 }
 
+/** A saved state of Hyper-V: the file that `Save-VM`, or a checkpoint of a running guest, leaves. */
+export interface SavedStateSource {
+  readonly kind: 'saved-state'
+  /** A .vmrs file. */
+  readonly file: string
+}
+
 /** Where a Hyper-V guest is. */
-export type HypervSource = FilesSource
+export type HypervSource = FilesSource | SavedStateSource
 
 export interface OpenHypervOptions {
   /** Folder for what must outlive this process: locks, and records of guests that are paused. Made when missing. */
