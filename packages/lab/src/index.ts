@@ -22,9 +22,17 @@ export { crash, crashPrints, makedumpfile, readerCommand } from './readers.ts'
 export type { ReaderOptions, ReaderResult, ReaderVersion } from './readers.ts'
 export { startRedis } from './start-redis.ts'
 export type { LabRedis } from './start-redis.ts'
-export { patternPage, unpackXenFixture, XEN_FIXTURE_NAMES } from './xen-fixtures.ts'
-export type { PatternPage, XenFixture, XenFixtureName } from './xen-fixtures.ts'
+export {
+  hashOfPage,
+  patternPage,
+  unpackXenFixture,
+  unpackXenSave,
+  XEN_FIXTURE_NAMES,
+  XEN_SAVE_NAMES,
+} from './xen-fixtures.ts'
+export type { PatternPage, XenFixture, XenFixtureName, XenGuestFiles, XenSave, XenSaveName } from './xen-fixtures.ts'
 export { openXenCoreView, type XenCoreView } from './xen-core-view.ts'
+export { openXenSaveView, type XenSaveView } from './xen-save-view.ts'
 export { compressXpress } from './saved-state/compress-xpress.ts'
 export { type MadeMemoryBlock, type MadeSavedState, writeSavedState } from './saved-state/made-saved-state.ts'
 export { encodePartitionState, type MadeVp } from './saved-state/partition-state.ts'

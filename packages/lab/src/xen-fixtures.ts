@@ -7,13 +7,16 @@ export const XEN_FIXTURE_NAMES = ['xen-pv', 'xen-pvh'] as const
 
 export type XenFixtureName = (typeof XEN_FIXTURE_NAMES)[number]
 
-/** One core file, unpacked. Its files are shared by everybody who asks for it: read them, never write them. */
-export interface XenFixture {
-  readonly name: XenFixtureName
+/** Images that `xl save` wrote of real, ballooned guests of two vCPUs, with the same. */
+export const XEN_SAVE_NAMES = ['xen-pv-save', 'xen-pvh-save'] as const
+
+export type XenSaveName = (typeof XEN_SAVE_NAMES)[number]
+
+/** One Xen guest in a file, unpacked. Its files are shared by everybody who asks for it: read them, never write them. */
+export interface XenGuestFiles {
   readonly dir: string
   /** Path of the guest descriptor `guest.json`. */
   readonly descriptor: string
-  readonly core: string
   /** One u64 of KPF_* bits for each frame from 0, read moments before the guest was paused: offline is exact. */
   readonly kpageflags: BigUint64Array
   /** Frames that a process of the guest had locked, each filled with a pattern of its number: see `patternPage`. */
@@ -24,6 +27,18 @@ export interface XenFixture {
   readonly uname: string
 }
 
+export interface XenFixture extends XenGuestFiles {
+  readonly name: XenFixtureName
+  readonly core: string
+}
+
+export interface XenSave extends XenGuestFiles {
+  readonly name: XenSaveName
+  readonly save: string
+  /** FNV-1a of the 512 words of every frame that dom0 could map, of the same paused guest: see `hashOfPage`. */
+  readonly hashes: ReadonlyMap<number, bigint>
+}
+
 export interface PatternPage {
   readonly index: number
   readonly pfn: number
@@ -31,18 +46,47 @@ export interface PatternPage {
 
 /** Decompresses a core file into a temporary folder named by its content, once. Takes a second the first time. */
 export async function unpackXenFixture(name: XenFixtureName): Promise<XenFixture> {
+  const files = await unpack(name)
+  return { ...files, name, core: join(files.dir, 'core') }
+}
+
+/** Decompresses an image of `xl save` in the same way. */
+export async function unpackXenSave(name: XenSaveName): Promise<XenSave> {
+  const files = await unpack(name)
+  const lines = (await readFile(join(files.dir, 'hash.tsv'), 'utf8')).trim().split('\n')
+  const hashes = new Map(
+    lines.map((line) => {
+      const [pfn, hash] = line.split('\t')
+      return [Number.parseInt(pfn ?? '', 16), BigInt(`0x${hash}`)] as const
+    }),
+  )
+  return { ...files, name, save: join(files.dir, 'save'), hashes }
+}
+
+async function unpack(name: string): Promise<XenGuestFiles> {
   const dir = await unpackedFolder(name)
   const text = (file: string): Promise<string> => readFile(join(dir, file), 'utf8')
   return {
-    name,
     dir,
     descriptor: join(dir, 'guest.json'),
-    core: join(dir, 'core'),
     kpageflags: await readWords(join(dir, 'kpageflags.bin')),
     pattern: parsePattern(await text('pattern.tsv')),
     symbols: parseSymbols(await text('symbols.txt')),
     uname: (await text('uname.txt')).trim(),
   }
+}
+
+const FNV_BASIS = 0xcbf2_9ce4_8422_2325n
+const FNV_PRIME = 0x100_0000_01b3n
+
+/** FNV-1a over the 512 words of a page. */
+export function hashOfPage(page: Uint8Array): bigint {
+  const view = new DataView(page.buffer, page.byteOffset, page.byteLength)
+  let hash = FNV_BASIS
+  for (let at = 0; at < page.length; at += 8) {
+    hash = BigInt.asUintN(64, (hash ^ view.getBigUint64(at, true)) * FNV_PRIME)
+  }
+  return hash
 }
 
 const PATTERN_MAGIC = new DataView(new TextEncoder().encode('LABPAGE\0').buffer).getBigUint64(0, true)
