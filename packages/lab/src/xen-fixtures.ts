@@ -76,17 +76,19 @@ async function unpack(name: string): Promise<XenGuestFiles> {
   }
 }
 
-const FNV_BASIS = 0xcbf2_9ce4_8422_2325n
-const FNV_PRIME = 0x100_0000_01b3n
-
-/** FNV-1a over the 512 words of a page. */
+/** FNV-1a over the 512 words of a page, in two halves: the prime is 2^40 + 0x1b3. */
 export function hashOfPage(page: Uint8Array): bigint {
   const view = new DataView(page.buffer, page.byteOffset, page.byteLength)
-  let hash = FNV_BASIS
+  let low = 0x8422_2325
+  let high = 0xcbf2_9ce4
   for (let at = 0; at < page.length; at += 8) {
-    hash = BigInt.asUintN(64, (hash ^ view.getBigUint64(at, true)) * FNV_PRIME)
+    const mixedLow = (low ^ view.getUint32(at, true)) >>> 0
+    const mixedHigh = (high ^ view.getUint32(at + 4, true)) >>> 0
+    const product = mixedLow * 0x1b3
+    low = product % 2 ** 32
+    high = (mixedHigh * 0x1b3 + Math.floor(product / 2 ** 32) + ((mixedLow << 8) >>> 0)) % 2 ** 32
   }
-  return hash
+  return (BigInt(high) << 32n) | BigInt(low)
 }
 
 const PATTERN_MAGIC = new DataView(new TextEncoder().encode('LABPAGE\0').buffer).getBigUint64(0, true)
