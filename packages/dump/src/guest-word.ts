@@ -1,7 +1,6 @@
 import { GUEST_CLASS, type LinuxGuest, LinuxGuestError, openLinuxGuest } from '@ullage/linux-guest'
 import type { OpenGuest } from '@ullage/offline-query'
 import type { PfnRange } from '@ullage/pages'
-import type { HostStates } from './host-states.ts'
 import type { Warning } from './report.ts'
 import type { Trust } from './verdict.ts'
 
@@ -16,12 +15,13 @@ export interface GuestWord {
 
 /**
  * Finds and checks the guest's own metadata. Where it cannot be decoded the host's word is used alone and a warning says
- * why; nothing is left out on a guess.
+ * why; nothing is left out on a guess. `read` fills its buffer, or returns false where the host has nothing to give; with
+ * `search: false` guest memory is not searched for VMCOREINFO.
  */
 export async function readGuestWord(
   guest: OpenGuest,
-  host: HostStates,
-  options: { elfNotes: Uint8Array; expectVcpus: boolean; trust: Trust; signal?: AbortSignal },
+  read: (range: PfnRange, into: Uint8Array) => boolean,
+  options: { elfNotes: Uint8Array; expectVcpus: boolean; trust: Trust; search?: boolean; signal?: AbortSignal },
 ): Promise<GuestWord> {
   if (options.trust === 'host') return hostOnly([])
   const { memory, addressSpace, identity } = guest
@@ -31,13 +31,13 @@ export async function readGuestWord(
         frameBytes: memory.frameBytes,
         extents: memory.extents,
         machine: identity.machine,
-        read: (range, into) => memory.read(range, into),
-        isReadable: (range) => host.isReadable(range),
+        tryRead: read,
         toPfn: (gfn) => addressSpace.toPfn(gfn),
       },
       {
         elfNotes: options.elfNotes,
         expectVcpus: options.expectVcpus,
+        search: options.search ?? true,
         ...(options.signal ? { signal: options.signal } : {}),
       },
     )

@@ -1,6 +1,7 @@
 import { type OfflineQuery, OfflineError } from '@ullage/offline-query'
 import { endOf, mergeRanges, type PfnRange, PfnSet } from '@ullage/pages'
 import { HOST_STATE } from './frame-codes.ts'
+import { windowsOf } from './windows-of.ts'
 
 /** The host's word on all of guest RAM, collected: one bit a frame for each state that is not `backed`. */
 export class HostStates {
@@ -8,24 +9,30 @@ export class HostStates {
   readonly #unbacked = new PfnSet()
   readonly #swapped = new PfnSet()
   readonly #unknown = new PfnSet()
+  /** Frames of guest RAM that a costly host was not asked about. */
+  readonly notAsked: number
 
-  private constructor(extents: readonly PfnRange[]) {
+  private constructor(extents: readonly PfnRange[], notAsked: number) {
     this.extents = extents
+    this.notAsked = notAsked
   }
 
   /**
-   * Asks `query` about every frame of `extents`. Throws what the query throws, and OfflineError `CORRUPT` when its
-   * answer has a gap or ends early: silence is never an answer.
+   * Asks `query` about every frame of `extents`; about those of `skip`, all of them in `extents`, only where that costs
+   * nothing. Throws what the query throws, and OfflineError `CORRUPT` when its answer has a gap or ends early: silence is
+   * never an answer.
    */
   static async collect(
     query: OfflineQuery,
     extents: readonly PfnRange[],
-    options: { signal?: AbortSignal } = {},
+    options: { skip?: PfnSet; signal?: AbortSignal } = {},
   ): Promise<HostStates> {
-    const states = new HostStates(mergeRanges(extents))
-    for (const within of states.extents) {
+    const { skip, signal } = options
+    const states = new HostStates(mergeRanges(extents), query.capabilities.costly ? (skip?.size ?? 0) : 0)
+    for (const within of skip ? windowsOf(states.extents) : states.extents) {
       let next = within.start
-      for await (const run of query.backing({ within, ...options })) {
+      const question = { within, ...(skip && { skip: [...skip.runs(within)] }), ...(signal && { signal }) }
+      for await (const run of query.backing(question)) {
         if (run.start !== next) throw gap(within, next, run.start)
         next = endOf(run)
         if (run.state === 'unbacked') states.#unbacked.add(run)

@@ -1,9 +1,7 @@
-import { endOf, mergeRanges, type PfnRange, PfnSet } from '@ullage/pages'
+import { endOf, type PfnRange, PfnSet } from '@ullage/pages'
 import { FATE, GUEST_CLASS, guestClasses, HOST_STATE, hostStates } from './frame-codes.ts'
 import { decideVerdicts, type Policy, verdictIndex } from './verdict.ts'
-
-/** Frames looked at together: one section of an x86-64 kernel (128 MiB of 4 KiB frames). */
-const WINDOW_FRAMES = 32768
+import { WINDOW_FRAMES, windowsOf } from './windows-of.ts'
 
 const STATES = hostStates.length
 
@@ -149,18 +147,6 @@ function reliedUpon(guestClass: number): boolean {
   return (
     guestClass !== GUEST_CLASS.offline && guestClass !== GUEST_CLASS.free && guestClass !== GUEST_CLASS.noStructPage
   )
-}
-
-/** Pieces of `extents` of at most one window, never across a window-aligned border. */
-function* windowsOf(extents: readonly PfnRange[]): Generator<PfnRange> {
-  for (const extent of mergeRanges(extents)) {
-    for (let start = extent.start; start < endOf(extent); ) {
-      const border = (Math.floor(start / WINDOW_FRAMES) + 1) * WINDOW_FRAMES
-      const end = Math.min(border, endOf(extent))
-      yield { start, count: end - start }
-      start = end
-    }
-  }
 }
 
 /** Joins what windows and protection cut, so that runs are maximal in class, state and fate. */

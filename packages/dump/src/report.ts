@@ -36,6 +36,8 @@ export interface Disagreements {
   readonly missing: number
   /** Frames the kernel relies on that the host does not back. */
   readonly protectedUnbacked: number
+  /** Frames whose state a costly host was not asked for, because the guest's word leaves them out at every level. */
+  readonly notAsked: number
   /** True when memory the guest relies on may be gone. */
   readonly alarm: boolean
 }
@@ -143,7 +145,7 @@ export function countFrames(plan: DumpPlan, zeroPages = 0): FrameCounts {
 /** More than this share of the frames in use without memory raises the alarm. */
 const ALARM_SHARE = 0.01
 
-export function findDisagreements(plan: DumpPlan, frameBytes: number): Disagreements {
+export function findDisagreements(plan: DumpPlan, frameBytes: number, notAsked = 0): Disagreements {
   const at = (guestClass: number, hostState: number) => plan.counts[guestClass * hostStates.length + hostState] ?? 0
   const reclaimable = at(GUEST_CLASS.offline, HOST_STATE.backed) + at(GUEST_CLASS.offline, HOST_STATE.swapped)
   const inUse = hostStates.reduce((sum, _, state) => sum + at(GUEST_CLASS.inUse, state), 0)
@@ -158,6 +160,7 @@ export function findDisagreements(plan: DumpPlan, frameBytes: number): Disagreem
     offlineUntold,
     missing: plan.notes[NOTE.missing] ?? 0,
     protectedUnbacked: plan.protectedUnbacked,
+    notAsked,
     alarm: plan.protectedUnbacked > 0 || suspicious > inUse * ALARM_SHARE,
   }
 }

@@ -26,6 +26,8 @@ export interface MemoryView extends Disposable {
   /** Fills all of `into`. Throws RangeError for a frame outside guest RAM or one that the host does not back. */
   read(range: PfnRange, into: Uint8Array): void
   isReadable(range: PfnRange): boolean
+  /** Fills all of `into`, or returns false for a range that is not readable. */
+  tryRead(range: PfnRange, into: Uint8Array): boolean
   toPfn(gfn: number): number | undefined
 }
 
@@ -41,12 +43,17 @@ export function openMemoryView(regions: readonly MemoryRegion[]): MemoryView {
   const ram = PfnSet.of(extents)
   const backed = backedFrames(regions)
   const isReadable = (range: PfnRange): boolean => backed.next(range.start, false, endOf(range)) === endOf(range)
-  return {
+  const view: MemoryView = {
     frameBytes: FRAME_BYTES,
     machine: 'x86_64',
     extents,
     backed,
     isReadable,
+    tryRead: (range, into) => {
+      if (!isReadable(range)) return false
+      view.read(range, into)
+      return true
+    },
     toPfn: (gfn) => (ram.has(gfn) ? gfn : undefined),
     read: (range, into) => {
       if (into.length !== range.count * FRAME_BYTES) {
@@ -68,6 +75,7 @@ export function openMemoryView(regions: readonly MemoryRegion[]): MemoryView {
       for (const { fd } of parts) closeSync(fd)
     },
   }
+  return view
 }
 
 function backedFrames(regions: readonly MemoryRegion[]): PfnSet {

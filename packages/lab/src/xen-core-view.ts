@@ -39,13 +39,18 @@ export function openXenCoreView(core: string, frames: number): XenCoreView {
   }
   const backed = PfnSet.of([...offsets.keys()].map((start) => ({ start, count: 1 })))
   const isReadable = (range: PfnRange): boolean => backed.next(range.start, false, endOf(range)) === endOf(range)
-  return {
+  const view: XenCoreView = {
     frameBytes: FRAME_BYTES,
     machine: 'x86_64',
     sections,
     extents: mergeRanges([{ start: 0, count: frames }, ...backed.allRuns()]),
     backed,
     isReadable,
+    tryRead: (range, into) => {
+      if (!isReadable(range)) return false
+      view.read(range, into)
+      return true
+    },
     toPfn: (gfn) => pfns.get(gfn),
     read: (range, into) => {
       for (let i = 0; i < range.count; i++) {
@@ -56,6 +61,7 @@ export function openXenCoreView(core: string, frames: number): XenCoreView {
     },
     [Symbol.dispose]: () => closeSync(fd),
   }
+  return view
 }
 
 /** ELF-64, figures 2 and 8: section headers of 64 bytes, their count at 60, the index of the names at 62. */

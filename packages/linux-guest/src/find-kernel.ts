@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { type ElfNote, LayoutError, readElfNotes } from '@ullage/layout'
-import { cpuPageTables, isRunBy } from './cpu-page-tables.ts'
+import { cpuPageTables, isRunBy, withKernelTables } from './cpu-page-tables.ts'
 import type { GuestFrames } from './guest-frames.ts'
 import { type Kernel, kernelClaim, kernelMemory, openKernel } from './kernel.ts'
 import { LinuxGuestError } from './linux-guest-error.ts'
+import { pointedVmcoreinfo } from './pointed-vmcoreinfo.ts'
 import { Refusal } from './refusal.ts'
 import { Refusals } from './refusals.ts'
 import { scanVmcoreinfo, textOf } from './scan-vmcoreinfo.ts'
@@ -24,6 +25,8 @@ export interface FindOptions {
   readonly vmcoreinfo?: string | undefined
   /** Whether a kernel is refused that no vCPU confirms, though the notes hold no vCPU. */
   readonly expectVcpus?: boolean | undefined
+  /** False where guest memory may not be searched frame by frame. */
+  readonly search?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -54,7 +57,8 @@ interface Accepted {
 }
 
 /**
- * Finds the VMCOREINFO of the kernel that runs: in `vmcoreinfo`, in the notes, else in guest memory. Every candidate is
+ * Finds the VMCOREINFO of the kernel that runs: in `vmcoreinfo`, in the notes, where the image of a vCPU's kernel points
+ * to, else anywhere in guest memory. Every candidate is
  * held against guest memory. Where vCPUs can be asked, only a kernel that the page tables of one confirm is taken: the
  * memory of one that ran before a reboot still bears it out, and its word on frames is false. Where they cannot, the
  * kernel whose struct pages cover most is. Throws LinuxGuestError that lists what was tried and why it was refused.
@@ -101,6 +105,13 @@ export async function findKernel(frames: GuestFrames, options: FindOptions): Pro
   }
   // No vCPU could confirm what the search would find.
   if (mustRun && roots.length === 0) throw notRunning(best, cpus, roots.length)
+  for (const { pfn, text } of pointedVmcoreinfo(frames, withKernelTables(roots), { signal: options.signal })) {
+    if (walked.size >= MAX_WALKED || opened >= MAX_OPENED) break
+    const where = `in frame ${pfn}, which the kernel image points to`
+    const accepted = tryOne({ where, text, from: 'scan', pfn })
+    if (accepted?.isRunning) return found(accepted)
+  }
+  if (options.search === false) throw nothingFound(refused)
   for (const reason of refused.listed) {
     warnings.push({ code: 'VMCOREINFO_REFUSED', text: `guest memory was searched for another VMCOREINFO: ${reason}` })
   }
@@ -144,7 +155,7 @@ function* givenCandidates(text: string | undefined, notes: readonly ElfNote[]): 
 
 function isBetter(a: Accepted, b: Accepted): boolean {
   if (a.isRunning !== b.isRunning) return a.isRunning
-  return a.kernel.sectionsDecodable > b.kernel.sectionsDecodable
+  return a.kernel.sections.countDecodable() > b.kernel.sections.countDecodable()
 }
 
 function notRunning(best: Accepted | undefined, cpus: number, roots: number): LinuxGuestError {

@@ -29,12 +29,9 @@ export class GuestFrames {
     return last ? endOf(last) : 0
   }
 
-  /** Fills `into` with one frame and returns true, or leaves it alone and returns false. */
+  /** Fills `into` with one frame and returns true, or returns false. */
   readFrame(pfn: number, into: Uint8Array): boolean {
-    const range: PfnRange = { start: pfn, count: 1 }
-    if (!this.view.isReadable(range)) return false
-    this.view.read(range, into)
-    return true
+    return this.view.tryRead({ start: pfn, count: 1 }, into)
   }
 
   /**
@@ -42,8 +39,7 @@ export class GuestFrames {
    * not, whose bytes in `into` become 0xff. Returns how many were not.
    */
   readWhatCanBe(range: PfnRange, into: Uint8Array, readable: Uint8Array, at: number): number {
-    if (this.view.isReadable(range)) {
-      this.view.read(range, into)
+    if (this.view.tryRead(range, into)) {
       readable.fill(1, at, at + range.count)
       return 0
     }

@@ -8,12 +8,11 @@ export interface GuestView {
   readonly extents: readonly PfnRange[]
   readonly machine: 'x86_64' | 'aarch64'
   /**
-   * Fills all of `into` (range.count * frameBytes bytes) or throws. Called only with ranges for which `isReadable` has
-   * just said yes.
+   * Fills all of `into` (range.count * frameBytes bytes) and returns true, or returns false when a frame of `range` lies
+   * outside guest RAM, has no memory behind it or cannot be read; `into` may then hold anything. Throws only when the
+   * guest cannot be read at all.
    */
-  read(range: PfnRange, into: Uint8Array): void
-  /** True when every frame of `range` lies in guest RAM and has memory behind it on the host, resident or swapped. */
-  isReadable(range: PfnRange): boolean
+  tryRead(range: PfnRange, into: Uint8Array): boolean
   /**
    * From a frame number in a page table to the frame number of guest RAM: identity but for Xen PV, whose tables hold
    * machine frames. Undefined when no frame of guest RAM has that number.

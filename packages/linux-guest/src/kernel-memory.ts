@@ -68,9 +68,24 @@ export class KernelMemory {
 
   /**
    * Where the `count` pages from page-aligned `virtual` lie: gapless runs of pages, each with the first of as many
-   * neighbouring frames, or without where they are mapped to none of guest RAM.
+   * neighbouring frames, or without where they are mapped to none of guest RAM. A run is as long as frames are neighbours,
+   * in how many mappings ever.
    */
   *mapping(virtual: bigint, count: number): Generator<MappedRun> {
+    let open: { at: number; pages: number; pfn: number | undefined } | undefined
+    for (const run of this.#mappings(virtual, count)) {
+      const expected = open?.pfn === undefined ? undefined : open.pfn + open.pages
+      if (open && run.pfn === expected) {
+        open.pages += run.pages
+        continue
+      }
+      if (open) yield open
+      open = { ...run }
+    }
+    if (open) yield open
+  }
+
+  *#mappings(virtual: bigint, count: number): Generator<MappedRun> {
     const { frameShift, view } = this.frames
     for (let done = 0; done < count; ) {
       const outcome = this.walker.walk(virtual + (BigInt(done) << BigInt(frameShift)))

@@ -20,8 +20,6 @@ export interface Kernel {
   readonly uts: UtsName
   /** Frame of `_stext`. */
   readonly textPfn: number
-  /** Sections of guest RAM whose struct pages can be read. */
-  readonly sectionsDecodable: number
 }
 
 /** What a VMCOREINFO says before guest memory is asked. */
@@ -88,7 +86,6 @@ export function openKernel({ info, architecture, textPfn }: KernelClaim, memory:
     page,
     uts,
     textPfn,
-    sectionsDecodable: sections.countDecodable(),
   }
 }
 

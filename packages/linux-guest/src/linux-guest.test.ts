@@ -436,14 +436,11 @@ describe('a frame of the image that looks like page cache or like memory of a pr
   })
 })
 
-function bound(
-  guest: SyntheticGuest,
-): Pick<SyntheticGuest, 'frameBytes' | 'extents' | 'read' | 'isReadable' | 'toPfn'> {
+function bound(guest: SyntheticGuest): Pick<SyntheticGuest, 'frameBytes' | 'extents' | 'tryRead' | 'toPfn'> {
   return {
     frameBytes: guest.frameBytes,
     extents: guest.extents,
-    read: (range, into) => guest.read(range, into),
-    isReadable: (range) => guest.isReadable(range),
+    tryRead: (range, into) => guest.tryRead(range, into),
     toPfn: (gfn) => guest.toPfn(gfn),
   }
 }

@@ -56,12 +56,17 @@ export interface OpenLinuxGuestOptions {
    * hold no vCPU, as for memory in files.
    */
   readonly expectVcpus?: boolean
+  /**
+   * False where guest memory may not be searched frame by frame: VMCOREINFO is then taken from the notes, or from where the
+   * image of a kernel that a vCPU runs points to. True when left out.
+   */
+  readonly search?: boolean
   readonly signal?: AbortSignal
 }
 
 /**
- * Finds and checks what the guest's kernel says of itself. Without a note that guest memory bears out, all of guest RAM
- * that the host backs is searched. Throws LinuxGuestError, what the view's `read` throws, and the signal's reason.
+ * Finds and checks what the guest's kernel says of itself. Without a note that guest memory bears out, the kernel's image is
+ * asked where a vCPU's page tables lead to it, then all of guest RAM that the host backs is searched. Throws LinuxGuestError, what the view's `read` throws, and the signal's reason.
  */
 export async function openLinuxGuest(view: GuestView, options: OpenLinuxGuestOptions = {}): Promise<LinuxGuest> {
   options.signal?.throwIfAborted()

@@ -80,7 +80,7 @@ export class MemorySections {
       // Kernels before 4.13 have no online bit: there, a section with a map is online.
       for (const onlineBit of [IS_ONLINE, 0n]) {
         const sections = new MemorySections(memory, layout, { base, structPageBytes, onlineBit })
-        if (sections.countDecodable() > 0) return sections
+        if (sections.isDecodable()) return sections
       }
     }
     throw new Refusal(
@@ -116,16 +116,25 @@ export class MemorySections {
     }
   }
 
+  /** Whether any section of guest RAM has a struct page for its first frame that can be read. */
+  isDecodable(): boolean {
+    return !this.#decodable().next().done
+  }
+
   /** How many sections of guest RAM have a struct page for their first frame that can be read. */
   countDecodable(): number {
-    let count = 0
+    return [...this.#decodable()].length
+  }
+
+  *#decodable(): Generator<number> {
+    const { frames } = this.#memory
+    const scratch = new Uint8Array(frames.frameBytes)
     for (const number of this.ofGuestRam()) {
       const section = this.at(number)
       if (section.kind !== 'online') continue
       const pfn = this.#memory.toPfn(section.map)
-      if (pfn !== undefined && this.#memory.frames.view.isReadable({ start: pfn, count: 1 })) count++
+      if (pfn !== undefined && frames.readFrame(pfn, scratch)) yield number
     }
-    return count
   }
 
   /** Pages that hold the entries of `mem_section` for guest RAM. */

@@ -31,9 +31,9 @@ export async function* scanVmcoreinfo(
       frames.readWhatCanBe({ start, count }, bytes.subarray(0, count * frameBytes), readable, 0)
       for (let i = 0; i < count; i++) {
         const at = i * frameBytes
-        if (readable[i] === 1 && bytes[at] === MARK[0] && MARK.every((byte, k) => bytes[at + k] === byte)) {
-          yield { pfn: start + i, text: textOf(bytes.subarray(at, at + frameBytes)) }
-        }
+        if (readable[i] !== 1 || bytes[at] !== MARK[0]) continue
+        const page = bytes.subarray(at, at + frameBytes)
+        if (startsVmcoreinfo(page)) yield { pfn: start + i, text: textOf(page) }
       }
       if (++pieces % PIECES_PER_TURN === 0) {
         await new Promise((resolve) => setImmediate(resolve))
@@ -41,6 +41,11 @@ export async function* scanVmcoreinfo(
       }
     }
   }
+}
+
+/** Whether `page` begins like VMCOREINFO. */
+export function startsVmcoreinfo(page: Uint8Array): boolean {
+  return MARK.every((byte, i) => page[i] === byte)
 }
 
 /** The text of `page` up to its first NUL. */

@@ -7,6 +7,9 @@ import { required, type Vmcoreinfo } from './vmcoreinfo.ts'
 const START_KERNEL_MAP = 0xffff_ffff_8000_0000n
 /** The kernel image is mapped in 512 MiB, 1 GiB with KASLR; modules follow. */
 const IMAGE_MAX_BYTES = 1n << 30n
+/** Virtual addresses that an x86-64 kernel can have its image at, half-open. */
+export const x86_64Image = { start: START_KERNEL_MAP, end: START_KERNEL_MAP + IMAGE_MAX_BYTES } as const
+
 const PAGE_SHIFT = 12
 const PHYSICAL_BITS = 52n
 

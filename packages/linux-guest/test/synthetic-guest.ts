@@ -116,8 +116,8 @@ export class SyntheticGuest implements GuestView {
     return true
   }
 
-  read(range: PfnRange, into: Uint8Array): void {
-    if (!this.isReadable(range)) throw new Error(`read of frames that must not be read: ${JSON.stringify(range)}`)
+  tryRead(range: PfnRange, into: Uint8Array): boolean {
+    if (!this.isReadable(range)) return false
     if (into.length !== range.count * FRAME_BYTES) throw new Error(`${into.length} bytes for ${range.count} frames`)
     this.framesRead += range.count
     for (let i = 0; i < range.count; i++) {
@@ -125,6 +125,7 @@ export class SyntheticGuest implements GuestView {
       if (frame) into.set(frame, i * FRAME_BYTES)
       else into.fill(0, i * FRAME_BYTES, (i + 1) * FRAME_BYTES)
     }
+    return true
   }
 
   toPfn(gfn: number): number | undefined {

@@ -1,0 +1,84 @@
+import type { OpenGuest } from '@ullage/offline-query'
+import { endOf, mergeRanges, type PfnRange, PfnSet } from '@ullage/pages'
+import { type GuestWord, readGuestWord } from './guest-word.ts'
+import { HostStates } from './host-states.ts'
+import { NeverDumped } from './never-dumped.ts'
+import { tryRead } from './try-read.ts'
+import type { Trust } from './verdict.ts'
+
+export interface AskOptions {
+  readonly trust: Trust
+  /** ELF notes to look for VMCOREINFO in. */
+  readonly elfNotes: Uint8Array
+  /** True when the notes are a live guest's: without vCPUs that run its kernel the guest has no word. */
+  readonly expectVcpus: boolean
+  readonly signal?: AbortSignal
+}
+
+/** What both witnesses say. */
+export interface Answers {
+  readonly word: GuestWord
+  readonly host: HostStates
+  /** Class codes of `window`, as the word was when the host was asked. */
+  classify(window: PfnRange, into: Uint8Array): void
+}
+
+/**
+ * Asks both witnesses about every frame. Where each question costs, and the guest is trusted, the guest is asked first and
+ * the host then about no frame that the guest's word leaves out at every level. Throws what the backend throws.
+ */
+export async function askWitnesses(guest: OpenGuest, options: AskOptions): Promise<Answers> {
+  const isGuestFirst = options.trust === 'guest' && guest.backing.capabilities.costly === true
+  return (isGuestFirst ? await askGuestFirst(guest, options) : undefined) ?? askHostFirst(guest, options)
+}
+
+async function askHostFirst(guest: OpenGuest, options: AskOptions): Promise<Answers> {
+  const host = await HostStates.collect(guest.backing, guest.memory.extents, signalOf(options))
+  const read = (range: PfnRange, into: Uint8Array) => host.isReadable(range) && tryRead(guest.memory, range, into)
+  const word = await readGuestWord(guest, read, options)
+  return { word, host, classify: (window, into) => word.classify(window, into) }
+}
+
+/**
+ * Undefined when the kernel cannot be found without a search of memory: to search is to touch frames of which nothing is
+ * known. What the word was read from is asked about whatever the guest calls it.
+ */
+async function askGuestFirst(guest: OpenGuest, options: AskOptions): Promise<Answers | undefined> {
+  const { memory, backing } = guest
+  const ram = mergeRanges(memory.extents)
+  const metadata = new PfnSet()
+  let isReadable = (range: PfnRange) => isInside(ram, range)
+  const read = (range: PfnRange, into: Uint8Array): boolean => {
+    if (!isReadable(range) || !tryRead(memory, range, into)) return false
+    metadata.add(range)
+    return true
+  }
+  const word = await readGuestWord(guest, read, { ...options, search: false })
+  if (!word.linux) return undefined
+  const leftOut = NeverDumped.find(ram, (window, into) => {
+    options.signal?.throwIfAborted()
+    word.classify(window, into)
+  })
+  const skip = PfnSet.of(leftOut.frames.allRuns())
+  for (const run of metadata.allRuns()) skip.delete(run)
+  const host = await HostStates.collect(backing, ram, { skip, ...signalOf(options) })
+  // From here on no frame is read that the host calls unbacked, though it may read as zeros.
+  isReadable = (range) => host.isReadable(range)
+  return {
+    word,
+    host,
+    classify: (window, into) => {
+      word.classify(window, into)
+      // The guest may have gone on: what was not asked for is what it was then.
+      leftOut.restore(window, into)
+    },
+  }
+}
+
+function isInside(extents: readonly PfnRange[], range: PfnRange): boolean {
+  return extents.some((extent) => range.start >= extent.start && endOf(range) <= endOf(extent))
+}
+
+function signalOf({ signal }: AskOptions): { signal?: AbortSignal } {
+  return signal ? { signal } : {}
+}

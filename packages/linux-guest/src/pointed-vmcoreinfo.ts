@@ -1,0 +1,85 @@
+import { PfnSet } from '@ullage/pages'
+import type { CpuPageTable } from './cpu-page-tables.ts'
+import type { GuestFrames } from './guest-frames.ts'
+import { KernelMemory, type MappedRun } from './kernel-memory.ts'
+import { PageWalker } from './page-walker.ts'
+import { startsVmcoreinfo, textOf, type VmcoreinfoPage } from './scan-vmcoreinfo.ts'
+import { x86_64Image, x86_64Paging } from './x86-64.ts'
+
+/** Frames of the image read together. */
+const PIECE_FRAMES = 64
+/** Frames of the image read at most, whatever its tables say: real ones have up to 20 000. */
+const MAX_IMAGE_FRAMES = 2 ** 17
+/** Pages that are followed at most: a real image points to some thousand outside itself. */
+const MAX_FOLLOWED = 2 ** 16
+
+/**
+ * VMCOREINFO pages that the kernel image points to, by the page tables that vCPUs have loaded. The kernel keeps the address
+ * of the page in a variable without initial value (Linux kernel/vmcore_info.c vmcoreinfo_data), which stand at the end of
+ * its image: that is read from its end down. So little is read, and nothing that the kernel has given away. Yields each page
+ * once.
+ */
+export function* pointedVmcoreinfo(
+  frames: GuestFrames,
+  tables: readonly CpuPageTable[],
+  options: { signal?: AbortSignal | undefined } = {},
+): Generator<VmcoreinfoPage> {
+  if (frames.view.machine !== 'x86_64') return
+  const searched = new PfnSet()
+  const followed = new PfnSet()
+  const page = new Uint8Array(frames.frameBytes)
+  for (const { address, fiveLevel } of tables) {
+    const root = frames.view.toPfn(Number(address >> BigInt(frames.frameShift)))
+    if (root === undefined) continue
+    const memory = new KernelMemory(frames, new PageWalker(frames, x86_64Paging({ fiveLevel }), root))
+    for (const pointer of pointers(memory, searched, options.signal)) {
+      const pfn = memory.toPfn(pointer)
+      if (pfn === undefined || followed.has(pfn)) continue
+      if (followed.size >= MAX_FOLLOWED) return
+      followed.add({ start: pfn, count: 1 })
+      if (!frames.readFrame(pfn, page) || !startsVmcoreinfo(page)) continue
+      yield { pfn, text: textOf(page) }
+    }
+  }
+}
+
+/** Page-aligned addresses of the kernel's half outside its image that stand in the image, from its end down. */
+function* pointers(memory: KernelMemory, searched: PfnSet, signal: AbortSignal | undefined): Generator<bigint> {
+  const { frames } = memory
+  const bytes = new Uint8Array(PIECE_FRAMES * frames.frameBytes)
+  const words = new Int32Array(bytes.buffer)
+  const readable = new Uint8Array(PIECE_FRAMES)
+  const pageMask = frames.frameBytes - 1
+  const imageHigh = Number(BigInt.asIntN(32, x86_64Image.start >> 32n))
+  const perFrame = frames.frameBytes / 4
+  for (const { pfn, pages } of piecesOf(memory)) {
+    signal?.throwIfAborted()
+    const range = { start: pfn, count: pages }
+    if (searched.countIn(range) === pages) continue
+    if (searched.size >= MAX_IMAGE_FRAMES) return
+    searched.add(range)
+    frames.readWhatCanBe(range, bytes.subarray(0, pages * frames.frameBytes), readable, 0)
+    for (let at = pages * perFrame - 2; at >= 0; at -= 2) {
+      const high = words[at + 1] as number
+      // The kernel's half begins with ones; frames that could not be read hold nothing else.
+      if (high >>> 24 !== 0xff || high === imageHigh || ((words[at] as number) & pageMask) !== 0) continue
+      if (readable[Math.floor(at / perFrame)] === 1)
+        yield (BigInt(high >>> 0) << 32n) | BigInt((words[at] as number) >>> 0)
+    }
+  }
+}
+
+/** What is mapped of the image, from its end down, in pieces of neighbouring frames. */
+function* piecesOf(memory: KernelMemory): Generator<{ pfn: number; pages: number }> {
+  const { start, end } = x86_64Image
+  const runs: MappedRun[] = []
+  for (const run of memory.mapping(start, Number((end - start) >> BigInt(memory.frames.frameShift)))) {
+    if (run.pfn !== undefined) runs.push(run)
+  }
+  for (const { pfn = 0, pages } of runs.reverse()) {
+    for (let last = pages; last > 0; last -= PIECE_FRAMES) {
+      const first = Math.max(0, last - PIECE_FRAMES)
+      yield { pfn: pfn + first, pages: last - first }
+    }
+  }
+}
