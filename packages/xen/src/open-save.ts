@@ -1,4 +1,4 @@
-import { fileGuest, type OpenGuest, throwIfAborted } from '@ullage/offline-query'
+import { fileGuest, identityAddressSpace, type OpenGuest, throwIfAborted } from '@ullage/offline-query'
 import { endOf } from '@ullage/pages'
 import { badSave } from './bad-save.ts'
 import { cpuNotes } from '@ullage/layout'
@@ -41,6 +41,7 @@ async function openImage(file: GuestFile, signal: AbortSignal | undefined): Prom
     machine: 'x86_64',
     memory: new FileMemory(file, frames, ram),
     // The saver turned the machine frames in page tables and CR3 into the guest's own.
+    addressSpace: { ...identityAddressSpace, paravirtualised: domain.kind === 'pv' },
     warnings: [...warnings, ...untoldWarnings(domain)],
     notes: { elfNotes: cpuNotes(cpus), cpus: cpus.length },
   })

@@ -69,6 +69,8 @@ class TableSearch {
   /** Frames that the kernel's half maps, and those of them that it can write to. */
   readonly #mapped = new PfnSet()
   readonly #writable = new PfnSet()
+  /** The last of the mapped frames, not in the sets yet. */
+  #run = { start: 0, count: 0, writable: false }
   readonly #words = TABLE_LEVELS.map(() => new Uint32Array(TABLE_WORDS))
   readonly #bytes = this.#words.map((words) => new Uint8Array(words.buffer))
   readonly #kernelHalves = new Set<string>()
@@ -93,6 +95,7 @@ class TableSearch {
 
   /** Looks for roots among the frames that the kernel maps and cannot write to: first roots, then their second ones. */
   findProcesses(): void {
+    this.#map(undefined, false)
     const words = this.#words[3] as Uint32Array
     for (const isRoot of [() => this.#isProcessRoot(words), () => this.#isUserRoot(words)]) {
       for (const pfn of this.#readOnly()) {
@@ -103,6 +106,7 @@ class TableSearch {
   }
 
   finish(): FoundTables {
+    this.#map(undefined, false)
     const doubted = this.#tables.deleteAll(this.#writable)
     return { tables: this.#tables, roots: this.#roots, doubted }
   }
@@ -146,7 +150,7 @@ class TableSearch {
       const gfn = frameOfEntry(low, words[entry * 2 + 1] as number, frames)
       const writable = part.writable && (low & WRITABLE) !== 0
       if (level === 1 || frames > 1) {
-        if (part.isKernel) this.#map(gfn, frames, writable)
+        if (part.isKernel) for (let i = 0; i < frames; i++) this.#map(this.#memory.toPfn(gfn + i), writable)
         continue
       }
       const pfn = this.#memory.toPfn(gfn)
@@ -162,14 +166,16 @@ class TableSearch {
     }
   }
 
-  #map(gfn: number, frames: number, writable: boolean): void {
-    for (let i = 0; i < frames; i++) {
-      const pfn = this.#memory.toPfn(gfn + i)
-      if (pfn === undefined) continue
-      const range = { start: pfn, count: 1 }
-      this.#mapped.add(range)
-      if (writable) this.#writable.add(range)
+  /** Frames that stand together are mostly mapped one after the other: they go into the sets as one. */
+  #map(pfn: number | undefined, writable: boolean): void {
+    const run = this.#run
+    if (pfn === run.start + run.count && writable === run.writable) {
+      run.count++
+      return
     }
+    this.#mapped.add(run)
+    if (run.writable) this.#writable.add(run)
+    this.#run = { start: pfn ?? 0, count: pfn === undefined ? 0 : 1, writable }
   }
 }
 

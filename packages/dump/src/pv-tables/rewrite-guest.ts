@@ -1,12 +1,12 @@
 import { OfflineError, type OpenGuest } from '@ullage/offline-query'
-import { endOf, PfnSet } from '@ullage/pages'
+import { endOf, findRange, type PfnRange, PfnSet } from '@ullage/pages'
 import { DumpError } from '../dump-error.ts'
 import type { DumpSource } from '../dump-source.ts'
 import type { DumpPlan } from '../plan-dump.ts'
 import type { PvTablesReport, Warning } from '../report.ts'
 import { loadedRoots, withOwnRoots } from './control-registers.ts'
 import { CrashP2m } from './crash-p2m.ts'
-import { findPvTables } from './find-pv-tables.ts'
+import { findPvTables, type PvMemory } from './find-pv-tables.ts'
 import { RewrittenMemory } from './rewritten-memory.ts'
 
 export type RewriteMode = PvTablesReport['mode']
@@ -49,12 +49,19 @@ export function rewriteGuest(
   options: { mode: RewriteMode; rootPfn: number | undefined; signal?: AbortSignal },
 ): RewrittenGuest {
   const { plan, elfNotes } = kept
-  const toPfn = (gfn: number) => guest.addressSpace.toPfn(gfn)
+  const { extents } = guest.memory
+  const toPfn = (gfn: number) => inRam(guest.addressSpace.toPfn(gfn), extents)
   const roots = [...loadedRoots(elfNotes)].map(({ gfn }) => toPfn(gfn)).filter((pfn) => pfn !== undefined)
   if (options.rootPfn !== undefined) roots.push(options.rootPfn)
-  const readFrame = (pfn: number, into: Uint8Array) => plan.write.has(pfn) && tryRead(guest, pfn, into)
-  const found = findPvTables({ readFrame, toPfn }, roots, options)
-  const p2m = options.mode === 'crash' ? new CrashP2m(guest.memory.extents, plan.present) : undefined
+  const search: PvMemory = {
+    toPfn: (gfn) => {
+      const pfn = toPfn(gfn)
+      return pfn !== undefined && plan.write.has(pfn) ? pfn : undefined
+    },
+    readFrame: (pfn, into) => plan.write.has(pfn) && tryRead(guest, pfn, into),
+  }
+  const found = findPvTables(search, roots, options)
+  const p2m = options.mode === 'crash' ? new CrashP2m(extents, plan.present) : undefined
   const memory = new RewrittenMemory(guest.memory, { tables: found.tables, p2m, toPfn })
   const own = withOwnRoots(elfNotes, toPfn)
   const report = (): PvTablesReport => ({
@@ -76,6 +83,11 @@ export function rewriteGuest(
     report,
     warnings: () => warningsOf(report()),
   }
+}
+
+/** A save image's tables can name any frame: whatever is not guest RAM is not the guest's. */
+function inRam(pfn: number | undefined, extents: readonly PfnRange[]): number | undefined {
+  return pfn !== undefined && findRange(extents, pfn) !== -1 ? pfn : undefined
 }
 
 function tryRead(guest: OpenGuest, pfn: number, into: Uint8Array): boolean {

@@ -32,7 +32,7 @@ export class DomainMemory implements GuestMemory, OfflineQuery {
     costly: true,
   }
   /** Follows the layout. */
-  readonly addressSpace: AddressSpace = { toPfn: (gfn) => this.#layout.toPfn(gfn) }
+  readonly addressSpace: AddressSpace
   readonly #hypervisor: Hypervisor
   readonly #domain: DomainInfo
   readonly #guard: PopulateGuard
@@ -46,6 +46,7 @@ export class DomainMemory implements GuestMemory, OfflineQuery {
     this.#guard = guard
     this.#layout = layout
     this.#ram = mergeRanges(layout.extents)
+    this.addressSpace = { toPfn: (gfn) => this.#layout.toPfn(gfn), paravirtualised: !domain.isTranslated }
   }
 
   get extents(): readonly RamExtent[] {
