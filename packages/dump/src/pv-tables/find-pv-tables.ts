@@ -3,7 +3,7 @@ import { PfnSet } from '@ullage/pages'
 import { PvTables } from './pv-tables.ts'
 import {
   frameOfEntry,
-  framesOfEntry,
+  isLarge,
   PRESENT,
   SAME_MASK,
   TABLE_ENTRIES,
@@ -85,12 +85,14 @@ class TableSearch {
   addRoot(pfn: number): void {
     if (this.#seen.has(pfn) || !this.#memory.readFrame(pfn, this.#bytes[3] as Uint8Array)) return
     const words = this.#words[3] as Uint32Array
-    this.#kernelHalves.add(halfOf(words, XEN_SLOTS.end, TABLE_ENTRIES))
+    if (!isEmpty(words, XEN_SLOTS.end, VSYSCALL_SLOT)) {
+      this.#kernelHalves.add(halfOf(words, XEN_SLOTS.end, TABLE_ENTRIES))
+    }
     if (!isEmpty(words, 0, KERNEL_SLOT)) this.#userHalves.add(halfOf(words, 0, KERNEL_SLOT))
     this.#roots++
     this.#add(pfn, 4)
-    this.#follow(4, { start: 0, end: KERNEL_SLOT, writable: false, isKernel: false })
-    this.#follow(4, { start: XEN_SLOTS.end, end: TABLE_ENTRIES, writable: true, isKernel: true })
+    this.#follow(4, { start: 0, end: KERNEL_SLOT, isKernel: false })
+    this.#follow(4, { start: XEN_SLOTS.end, end: TABLE_ENTRIES, isKernel: true })
   }
 
   /** Looks for roots among the frames that the kernel maps and cannot write to: first roots, then their second ones. */
@@ -112,10 +114,7 @@ class TableSearch {
   }
 
   #isProcessRoot(words: Uint32Array): boolean {
-    return (
-      !isEmpty(words, XEN_SLOTS.end, TABLE_ENTRIES) &&
-      this.#kernelHalves.has(halfOf(words, XEN_SLOTS.end, TABLE_ENTRIES))
-    )
+    return this.#kernelHalves.has(halfOf(words, XEN_SLOTS.end, TABLE_ENTRIES))
   }
 
   #isUserRoot(words: Uint32Array): boolean {
@@ -140,28 +139,26 @@ class TableSearch {
   }
 
   /** Follows the entries [start, end) of the table of `level` that was read last. */
-  #follow(level: TableLevel, part: { start: number; end: number; writable: boolean; isKernel: boolean }): void {
+  #follow(level: TableLevel, part: { start: number; end: number; isKernel: boolean }): void {
     this.#signal?.throwIfAborted()
     const words = this.#words[level - 1] as Uint32Array
     for (let entry = part.start; entry < part.end; entry++) {
       const low = words[entry * 2] as number
       if ((low & PRESENT) === 0) continue
-      const frames = framesOfEntry(low, level)
-      const gfn = frameOfEntry(low, words[entry * 2 + 1] as number, frames)
-      const writable = part.writable && (low & WRITABLE) !== 0
-      if (level === 1 || frames > 1) {
-        if (part.isKernel) for (let i = 0; i < frames; i++) this.#map(this.#memory.toPfn(gfn + i), writable)
+      const pfn = this.#memory.toPfn(frameOfEntry(low, words[entry * 2 + 1] as number))
+      if (level === 1) {
+        // Tables above can forbid it too, and a table can be reached by several: its own entry forbids it for certain.
+        this.#map(pfn, (low & WRITABLE) !== 0)
         continue
       }
-      const pfn = this.#memory.toPfn(gfn)
-      if (pfn === undefined || this.#seen.has(pfn)) continue
+      if (isLarge(low, level) || pfn === undefined || this.#seen.has(pfn)) continue
       const below = (level - 1) as TableLevel
       // What a process has mapped says nothing that the kernel's half does not: its last tables need not be read.
       if (below === 1 && !part.isKernel) {
         this.#add(pfn, 1)
       } else if (this.#memory.readFrame(pfn, this.#bytes[below - 1] as Uint8Array)) {
         this.#add(pfn, below)
-        this.#follow(below, { start: 0, end: TABLE_ENTRIES, writable, isKernel: part.isKernel })
+        this.#follow(below, { start: 0, end: TABLE_ENTRIES, isKernel: part.isKernel })
       }
     }
   }
