@@ -38,6 +38,8 @@ export { type MadeMemoryBlock, type MadeSavedState, writeSavedState } from './sa
 export { encodePartitionState, type MadeVp } from './saved-state/partition-state.ts'
 export { encodeRamBlock, type RamBlockForm } from './saved-state/ram-block.ts'
 export { type StorageOptions, StorageWriter } from './saved-state/storage-writer.ts'
+export { type FixtureSavedState, writeFixtureSavedState } from './saved-state/fixture-saved-state.ts'
+export { vpOfNote } from './saved-state/vp-of-note.ts'
 export { bootXenHost, type XenHostOptions } from './xen-lab/boot-xen-host.ts'
 export type { DomainFigures } from './xen-lab/domain-figures.ts'
 export type { HeapPage } from './xen-lab/heap-pages.ts'
