@@ -9,3 +9,4 @@ export type { FileRegion, FilesSource, HypervSource, OpenHypervOptions, SavedSta
 export { openHyperv } from './open-hyperv.ts'
 export { parseDmRanges } from './read-dm-ranges.ts'
 export { type DmLine, readDmMessages } from './read-dm-messages.ts'
+export { type RecoveredChannel, recoverDmMessages } from './recover-dm-messages.ts'

@@ -1,0 +1,87 @@
+import { readFileSync } from 'node:fs'
+import { DmState, openHyperv, parseDmRanges, readDmMessages, recoverDmMessages } from '@ullage/hyperv'
+import { framesWithFlag, type HypervMessages, KPF, unpackHypervFixture, unpackHypervMessages } from '@ullage/lab'
+import { type PfnRange, PfnSet } from '@ullage/pages'
+import { describe, expect, test } from 'vitest'
+
+/** RAM of both kept guests: 256 MiB, and the memory device of the one that has it. */
+const RAM: readonly PfnRange[] = [
+  { start: 0, count: 65_536 },
+  { start: 0x80_0000, count: 65_536 },
+]
+
+async function stateAfter(path: string): Promise<DmState> {
+  const state = new DmState({ ram: RAM })
+  for await (const { from, bytes } of readDmMessages(path)) expect(state.take(from, bytes)).toEqual([])
+  return state
+}
+
+const offlineOf = (kept: HypervMessages) =>
+  PfnSet.of(framesWithFlag(kept.kpageflags, KPF.offline).map((start) => ({ start, count: 1 })))
+
+describe('messages of real guests', () => {
+  test('of 6.1, ballooned and in part given back, end in the ranges, which are what its kernel calls offline', async () => {
+    const kept = await unpackHypervMessages()
+    const state = await stateAfter(kept.messages)
+    expect(state.ranges()).toEqual(parseDmRanges(readFileSync(kept.ranges, 'utf8'), kept.ranges))
+    expect(state.ranges().ballooned).toEqual([...offlineOf(kept).allRuns()])
+    expect(state.version).toEqual({ major: 2, minor: 0 })
+    expect([state.balloonedFrames, state.unansweredFrames]).toEqual([7680, 0])
+  })
+
+  test('of 6.12 with hot-added memory end in the ranges; its fake-offline frames are in none', async () => {
+    const kept = await unpackHypervFixture()
+    const state = await stateAfter(kept.messages)
+    expect(state.ranges()).toEqual(parseDmRanges(readFileSync(kept.ranges, 'utf8'), kept.ranges))
+    const offline = offlineOf(kept)
+    for (const run of state.ranges().ballooned) {
+      expect(offline.countIn(run)).toBe(run.count)
+      offline.delete(run)
+    }
+    expect([...offline.allRuns()]).toEqual([{ start: 0x80_6400, count: 7168 }])
+  })
+})
+
+describe('the ring buffers in guest memory', () => {
+  test('hold the very messages of the wire, and lead to the same ranges', async () => {
+    const kept = await unpackHypervFixture()
+    const { source } = JSON.parse(readFileSync(kept.descriptors.messages, 'utf8')) as {
+      source: { regions: Record<'gpa' | 'size' | 'file' | 'offset', string>[] }
+    }
+    const regions = source.regions.map(({ gpa, size, file, offset }) => ({
+      gpa: Number(gpa),
+      size: Number(size),
+      file,
+      offset: Number(offset),
+    }))
+    const options = { baseDir: kept.dir, stateDir: kept.dir }
+    await using guest = await openHyperv({ kind: 'files', regions, messages: 'dm.jsonl' }, options)
+    const [channel, ...more] = await recoverDmMessages(guest)
+    expect(more).toEqual([])
+    expect(channel?.pfn).toBe(0x2540)
+    const recovered = channel?.messages ?? []
+    const state = new DmState({ ram: guest.memory.extents })
+    for (const { from, bytes } of recovered) expect(state.take(from, bytes)).toEqual([])
+    expect(state.ranges()).toEqual(parseDmRanges(readFileSync(kept.ranges, 'utf8'), kept.ranges))
+    for (const sender of ['guest', 'host'] as const) {
+      const wire: string[] = []
+      for await (const { from, bytes } of readDmMessages(kept.messages)) {
+        if (from === sender) wire.push(Buffer.from(bytes).toString('hex'))
+      }
+      const found = recovered.flatMap(({ from, bytes }) =>
+        from === sender ? [Buffer.from(bytes).toString('hex')] : [],
+      )
+      expect(found).toEqual(wire)
+    }
+  })
+
+  test('are looked for until the signal says no', async () => {
+    const kept = await unpackHypervFixture()
+    const regions = [{ gpa: 0, size: 1 << 20, file: 'ram.raw', offset: 0 }]
+    const source = { kind: 'files', regions, ranges: 'dm-ranges.json' } as const
+    await using guest = await openHyperv(source, { baseDir: kept.dir, stateDir: kept.dir })
+    await expect(recoverDmMessages(guest, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      name: 'AbortError',
+    })
+  })
+})
