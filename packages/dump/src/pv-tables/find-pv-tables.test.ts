@@ -81,6 +81,21 @@ describe('finds', () => {
     guest.write(10, { 300: [2, READ_WRITE | 0x60] })
     expect(guest.find(1).byLevel).toEqual(ALL)
   })
+
+  test('a second root that maps nothing but the page of system calls, as other second roots do', () => {
+    const guest = guestWithProcess()
+    guest.write(2, { 9: [3, READ_WRITE] }).write(20, { 511: [2, READ_ONLY | USER] })
+    guest
+      .write(4, { 30: [30, READ_ONLY], 31: [31, READ_ONLY] })
+      .write(30, { 511: [2, READ_ONLY | USER] })
+      .write(31, {})
+    expect(guest.find(1).byLevel).toEqual([
+      [1, 10, 20, 30],
+      [2, 11],
+      [3, 12],
+      [4, 13],
+    ])
+  })
 })
 
 describe('leaves alone', () => {

@@ -85,7 +85,7 @@ class TableSearch {
   addRoot(pfn: number): void {
     if (this.#seen.has(pfn) || !this.#memory.readFrame(pfn, this.#bytes[3] as Uint8Array)) return
     const words = this.#words[3] as Uint32Array
-    if (!isEmpty(words, XEN_SLOTS.end, VSYSCALL_SLOT)) {
+    if (!isEmpty(words, XEN_SLOTS.end, TABLE_ENTRIES)) {
       this.#kernelHalves.add(halfOf(words, XEN_SLOTS.end, TABLE_ENTRIES))
     }
     if (!isEmpty(words, 0, KERNEL_SLOT)) this.#userHalves.add(halfOf(words, 0, KERNEL_SLOT))
@@ -99,7 +99,9 @@ class TableSearch {
   findProcesses(): void {
     this.#map(undefined, false)
     const words = this.#words[3] as Uint32Array
-    for (const isRoot of [() => this.#isProcessRoot(words), () => this.#isUserRoot(words)]) {
+    // Second roots may be empty but for the page of system calls: those come last, known by those before them.
+    const isProcessRoot = () => this.#isProcessRoot(words)
+    for (const isRoot of [isProcessRoot, () => this.#isUserRoot(words), isProcessRoot]) {
       for (const pfn of this.#readOnly()) {
         if (this.#seen.has(pfn) || !this.#memory.readFrame(pfn, this.#bytes[3] as Uint8Array)) continue
         if (isRoot()) this.addRoot(pfn)
