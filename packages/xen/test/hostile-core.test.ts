@@ -1,12 +1,13 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openXenCoreView, unpackXenFixture, XEN_FIXTURE_NAMES } from '@ullage/lab'
 import { encodeElfNote } from '@ullage/layout'
-import { OfflineError, type OpenGuest } from '@ullage/offline-query'
+import type { OpenGuest } from '@ullage/offline-query'
 import { openXen } from '@ullage/xen'
 import { afterAll, describe, expect, test } from 'vitest'
 import { type MadeCore, makeCore } from './made-core.ts'
+import { refusal } from './refusal.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ullage-xen-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -21,23 +22,6 @@ function open(file: string): Promise<OpenGuest> {
 async function openMade(core: MadeCore): Promise<OpenGuest> {
   writeFileSync(join(folder, 'made.core'), makeCore(core))
   return open('made.core')
-}
-
-async function refusal(opening: Promise<OpenGuest>): Promise<OfflineError> {
-  const before = openFiles()
-  const error: unknown = await opening.then(
-    () => new Error('it was opened'),
-    (reason: unknown) => reason,
-  )
-  if (!(error instanceof OfflineError)) throw error
-  expect(error.message).toMatch(/^[a-z/]/)
-  expect(error.message).not.toMatch(/\.$/)
-  expect(openFiles()).toBe(before)
-  return error
-}
-
-function openFiles(): number {
-  return readdirSync('/proc/self/fd').length
 }
 
 const frames = [0n, 1n, 2n, 5n]
@@ -154,7 +138,7 @@ test.each<[string, 'INVALID' | 'UNSUPPORTED' | 'CORRUPT', RegExp, MadeCore]>([
     { frames, kind: 'pv', sections: { '.xen_shared_info': { size: 8n } } },
   ],
 ])('refuses a core with %s', async (_, code, message, core) => {
-  const error = await refusal(openMade(core))
+  const error = await refusal(() => openMade(core))
   expect(`${error.code}: ${error.message}`).toMatch(message)
   expect(error.code).toBe(code)
 })
@@ -165,7 +149,7 @@ test('refuses what is no core file, and names it', async () => {
   writeFileSync(join(folder, 'text'), 'a text that is longer than the header of an elf file, which has 64 bytes')
   writeFileSync(join(folder, 'short'), '\x7fELF')
   for (const file of ['absent', 'folder', 'empty', 'text', 'short']) {
-    const error = await refusal(open(file))
+    const error = await refusal(() => open(file))
     expect(error.code).toBe('INVALID')
     expect(error.message).toContain(join(folder, file))
   }
@@ -184,7 +168,7 @@ describe.each(XEN_FIXTURE_NAMES)('%s', (name) => {
     ])
     for (const bytes of [...ends, 64 + 3 * 64, 64, 63].sort((a, b) => b - a)) {
       truncateSync(path, bytes)
-      const error = await refusal(open(path))
+      const error = await refusal(() => open(path))
       expect(error.message).toMatch(bytes < 64 ? /found a file of 63 bytes/ : /cut off/)
     }
   })
