@@ -105,6 +105,7 @@ export class Guardian {
   /** Lets the guardian go: it takes back a pause that is still there. Returns when it has ended. Idempotent. */
   async release(): Promise<void> {
     this.#input.end()
+    this.#keepAlive(true)
     await this.ended
   }
 
@@ -127,8 +128,7 @@ export class Guardian {
       }
       const line = this.#lines.shift()
       if (line === expected) return
-      const tail = this.#stderr.trim().split('\n').slice(-3).join(' ')
-      throw failed(line ?? `${this.#end}${tail && `: ${tail}`}`)
+      throw failed(line ?? `${this.#end}${reasonIn(this.#stderr)}`)
     } finally {
       this.#keepAlive(false)
     }
@@ -147,6 +147,13 @@ export class Guardian {
 
 function failed(found: string): OfflineError {
   return new OfflineError('UNAVAILABLE', `expected the guardian of a paused domain to do its work, found ${found}`)
+}
+
+/** What of a program's last words says why it ended: the line of its error, or all of them. */
+function reasonIn(stderr: string): string {
+  const lines = stderr.trim().split('\n')
+  const said = lines.find((line) => /^\w*Error\b/.test(line)) ?? lines.slice(-3).join(' ')
+  return said === '' ? '' : `: ${said}`
 }
 
 /** Sources are run as they are, packed packages as JavaScript: this file's own name tells which. */

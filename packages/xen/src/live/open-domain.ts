@@ -42,7 +42,7 @@ export async function openDomainOn(
   const domain = hypervisor.info(domid)
   if (!domain) throw new OfflineError('GUEST_NOT_FOUND', `expected a domain with the number ${domid}, found none`)
   refuseUnsuitable(hypervisor, domain)
-  const frames = staticMaxFrames(store, domid)
+  const layoutOf = (domain.isTranslated ? translatedLayout : pvLayout)(hypervisor, staticMaxFrames(store, domid))
   const recordPath = pauseRecordPath(options.stateDir, domain.handle)
   const lock = lockDomain(lockPathOf(recordPath), domid)
   try {
@@ -53,8 +53,7 @@ export async function openDomainOn(
         allowPopulate: source.allow?.includes('populateOnDemand') ?? false,
         findLayout: (info, signal) => {
           refuseUnsuitable(hypervisor, info)
-          const find = info.isTranslated ? translatedLayout : pvLayout
-          return find(hypervisor, info, { staticMaxFrames: frames, signal })
+          return layoutOf(info, signal)
         },
         pauseOptions: { recordPath, lockFd: lock.fd, scope: options.guardianScope, main: guardianMain },
         close: () => {

@@ -10,13 +10,20 @@ import { readSharedInfo, type SharedInfo } from './pv-shared-info.ts'
 const MOST_TRIES = 3
 
 /**
- * Guest RAM of a PV domain: what its own p2m speaks of, from frame 0 to `arch.max_pfn` of its shared info. The table is the
+ * Finds guest RAM of a PV domain: what its own p2m speaks of, from frame 0 to `arch.max_pfn` of its shared info. The table is the
  * guest's word: whether a machine frame in it is the domain's, the hypervisor decides whenever it is asked about or mapped.
  */
-export async function pvLayout(
+export function pvLayout(
+  hypervisor: Hypervisor,
+  staticMaxFrames: number | undefined,
+): (info: DomainInfo, signal: AbortSignal | undefined) => Promise<DomainLayout> {
+  return (info, signal) => readLayout(hypervisor, info, { staticMaxFrames, signal })
+}
+
+async function readLayout(
   hypervisor: Hypervisor,
   info: DomainInfo,
-  options: { staticMaxFrames: number | undefined; signal?: AbortSignal | undefined },
+  options: { staticMaxFrames: number | undefined; signal: AbortSignal | undefined },
 ): Promise<DomainLayout> {
   for (let tries = 1; ; tries++) {
     const shared = readSharedInfo(hypervisor, info)

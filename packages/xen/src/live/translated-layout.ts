@@ -9,51 +9,58 @@ import { BATCH_FRAMES, type DomainInfo, type Hypervisor } from './hypervisor.ts'
 /** HVM_BELOW_4G_MMIO_START, and 4 GiB: RAM goes on there (Xen tools/libs/light/libxl_dom.c). */
 const DEVICES_START = 0xf_0000
 const HIGH_START = 0x10_0000
+/** Frames in one memory section of an x86-64 Linux: it adds memory, and room for grant tables, by whole ones. */
+const SECTION_FRAMES = 32768
+/** So many sections in a row without any memory: nothing is looked for above them. */
+const EMPTY_SECTIONS = 4
+/** Frames that are looked at above RAM, on either side of 4 GiB. */
+const MOST_LOOKED = 2 ** 20
 /** Frames of memory outside RAM that stand closer than this are one extent. */
 const GAP_FRAMES = 1024
-/** Frames above RAM that are looked at. A guest can have one mapped as far up as it likes. */
-const MOST_ABOVE = 2 ** 20
 
 /**
- * Guest RAM of an HVM or PVH domain. The hypervisor knows which frames have memory, not which are RAM: every hole looks like
- * a frame that was ballooned away. How much RAM there may be the toolstack wrote down when it built the domain
- * (`staticMaxFrames`), and it lies from frame 0 to the devices, then from 4 GiB on. What has memory elsewhere (ACPI tables,
- * rings shared with Xen's own domains, grant tables, video memory, memory that was hot-added) is found by asking about all
- * other frames, which changes nothing, and makes extents of its own.
+ * Finds guest RAM of an HVM or PVH domain. The hypervisor knows which frames have memory, not which are RAM: every hole
+ * looks like a frame that was ballooned away. How much RAM there may be the toolstack wrote down when it built the domain
+ * (`staticMaxFrames`), and it lies from frame 0 to the devices, then from 4 GiB on. What has memory elsewhere (ACPI tables
+ * and rings shared with Xen's own domains among the devices; grant tables and hot-added memory in the sections above RAM) is
+ * found by asking, which changes nothing, and makes extents of its own. Called again, what is returned asks only about
+ * frames that had no number the first time.
  */
-export async function translatedLayout(
+export function translatedLayout(
   hypervisor: Hypervisor,
-  info: DomainInfo,
-  options: { staticMaxFrames: number | undefined; signal?: AbortSignal | undefined },
-): Promise<DomainLayout> {
-  const end = hypervisor.maximumFrame(info.domid) + 1
-  const told = options.staticMaxFrames
-  const ram = told === undefined ? upTo(isPlausibleEnd(end, info.totalFrames) ? end : info.totalFrames) : ramOf(told)
-  const top = Math.max(HIGH_START, ...ram.map(endOf))
-  const lookEnd = Math.min(end, top + MOST_ABOVE)
-  const holes = holesBetween(ram, lookEnd)
+  staticMaxFrames: number | undefined,
+): (info: DomainInfo, signal: AbortSignal | undefined) => Promise<DomainLayout> {
   const special: RamExtent[] = []
-  for (const hole of holes) special.push(...(await memoryIn(hypervisor, info.domid, hole, options.signal)))
-  const extents = [...ram.map((range) => ({ name: 'ram', ...range })), ...special].sort((a, b) => a.start - b.start)
-  const warnings = [
-    ...(told === undefined
-      ? [
-          {
-            code: 'RAM_END_UNKNOWN',
-            text: 'xenstore has no memory/static-max of the domain: RAM is taken to end where its memory does',
-          },
-        ]
-      : []),
-    ...(end > lookEnd
-      ? [
-          {
-            code: 'FRAMES_NOT_ASKED',
-            text: `the domain has used frame ${end - 1}, far above its RAM: frames from ${lookEnd} on were not looked at`,
-          },
-        ]
-      : []),
-  ]
-  return { extents, frameOf: (pfn) => pfn, toPfn: (gfn) => gfn, warnings }
+  const warnings = new Map<string, string>()
+  let known = 0
+  return async (info, signal) => {
+    const end = hypervisor.maximumFrame(info.domid) + 1
+    const ram = staticMaxFrames === undefined ? ramUpTo(end, info, warnings) : ramOf(staticMaxFrames)
+    const lowEnd = ram[0] ? endOf(ram[0]) : 0
+    const highEnd = Math.max(HIGH_START, ...ram.map(endOf))
+    const look = new Look(hypervisor, info.domid, signal)
+    for (const [start, stop, isAll] of [
+      [lowEnd, DEVICES_START, false],
+      [Math.max(lowEnd, DEVICES_START), HIGH_START, true],
+      [highEnd, end, false],
+    ] as const) {
+      const hole = { start: Math.max(start, known), end: Math.min(stop, end) }
+      if (hole.end > hole.start && !(await look.through(hole, isAll))) {
+        warnings.set(
+          'FRAMES_NOT_ASKED',
+          `the domain has memory in many places above its RAM: not all of them up to frame ${hole.end - 1} were looked at`,
+        )
+      }
+    }
+    known = end
+    special.push(...look.found)
+    return {
+      extents: [...ram.map((range) => ({ name: 'ram', ...range })), ...special].sort((a, b) => a.start - b.start),
+      frameOf: (pfn) => pfn,
+      toPfn: (gfn) => gfn,
+      warnings: [...warnings].map(([code, text]) => ({ code, text })),
+    }
+  }
 }
 
 /** `frames` of RAM, laid out as the toolstack does. */
@@ -65,42 +72,69 @@ function ramOf(frames: number): PfnRange[] {
   ].filter(({ count }) => count > 0)
 }
 
-/** RAM wherever it may be, up to `end`. */
-function upTo(end: number): PfnRange[] {
+/** RAM wherever the domain has used frames, unless no guest has RAM so sparse. */
+function ramUpTo(end: number, { totalFrames }: DomainInfo, warnings: Map<string, string>): PfnRange[] {
+  const text = 'xenstore has no memory/static-max of the domain: RAM is taken to end where its frames do'
+  warnings.set('RAM_END_UNKNOWN', text)
+  if (!isPlausibleEnd(end, totalFrames)) return ramOf(totalFrames)
   return [
     { start: 0, count: Math.min(end, DEVICES_START) },
     { start: HIGH_START, count: end - HIGH_START },
   ].filter(({ count }) => count > 0)
 }
 
-function holesBetween(ram: readonly PfnRange[], end: number): PfnRange[] {
-  const holes: PfnRange[] = []
-  let at = 0
-  for (const range of [...ram, { start: end, count: 1 }]) {
-    if (range.start > at) holes.push({ start: at, count: Math.min(range.start, end) - at })
-    at = endOf(range)
+/** A search for memory outside RAM. */
+class Look {
+  readonly found: { name: string; start: number; count: number }[] = []
+  readonly #hypervisor: Hypervisor
+  readonly #domid: number
+  readonly #signal: AbortSignal | undefined
+
+  constructor(hypervisor: Hypervisor, domid: number, signal: AbortSignal | undefined) {
+    this.#hypervisor = hypervisor
+    this.#domid = domid
+    this.#signal = signal
   }
-  return holes.filter(({ count }) => count > 0)
+
+  /** Looks at [start, end), all of it or until there is nothing for long. False when there was more than may be asked. */
+  async through({ start, end }: { start: number; end: number }, isAll: boolean): Promise<boolean> {
+    let empty = 0
+    const most = start + MOST_LOOKED
+    for (let at = start; at < end; ) {
+      if (at >= most) return false
+      const next = Math.min((Math.floor(at / SECTION_FRAMES) + 1) * SECTION_FRAMES, end)
+      empty = (await this.#section(at, next)) ? 0 : empty + 1
+      if (!isAll && empty === EMPTY_SECTIONS) return true
+      at = next
+    }
+    return true
+  }
+
+  /** True when there is memory in [start, end). */
+  async #section(start: number, end: number): Promise<boolean> {
+    let some = false
+    for (let at = start; at < end; at += BATCH_FRAMES) {
+      await setImmediate()
+      throwIfAborted(this.#signal)
+      const types = this.#hypervisor.memTypes(this.#domid, framesFrom(at, Math.min(BATCH_FRAMES, end - at)))
+      for (let i = 0; i < types.length; i++) {
+        if (types[i] === HVMMEM_MMIO_DM) continue
+        some = true
+        this.#add(at + i)
+      }
+    }
+    return some
+  }
+
+  #add(frame: number): void {
+    const last = this.found.at(-1)
+    if (last && frame - endOf(last) < GAP_FRAMES) last.count = frame + 1 - last.start
+    else this.found.push({ name: 'xen-special', start: frame, count: 1 })
+  }
 }
 
-async function memoryIn(
-  hypervisor: Hypervisor,
-  domid: number,
-  hole: PfnRange,
-  signal: AbortSignal | undefined,
-): Promise<RamExtent[]> {
-  const found: { name: string; start: number; count: number }[] = []
-  for (let at = hole.start; at < endOf(hole); at += BATCH_FRAMES) {
-    await setImmediate()
-    throwIfAborted(signal)
-    const frames = Array.from({ length: Math.min(BATCH_FRAMES, endOf(hole) - at) }, (_, i) => at + i)
-    hypervisor.memTypes(domid, frames).forEach((type, i) => {
-      if (type === HVMMEM_MMIO_DM) return
-      const frame = at + i
-      const last = found.at(-1)
-      if (last && frame - endOf(last) < GAP_FRAMES) last.count = frame + 1 - last.start
-      else found.push({ name: 'xen-special', start: frame, count: 1 })
-    })
-  }
-  return found
+function framesFrom(start: number, count: number): number[] {
+  const frames: number[] = []
+  for (let i = 0; i < count; i++) frames.push(start + i)
+  return frames
 }

@@ -44,6 +44,11 @@ export class XenHypervisor implements Hypervisor {
   readonly #batch: ForeignBytes
   readonly #entries: ForeignBytes
   readonly #interfaceVersion: number
+  readonly #words = new Uint32Array((BATCH_FRAMES * GET_MEM_TYPE_BYTES) / 4)
+  readonly #wordBytes = new Uint8Array(this.#words.buffer)
+  /** The multicall for a batch, which only differs in what `#batch` holds. */
+  readonly #entryBytes = new Uint8Array(MULTICALL_BYTES)
+  readonly #answerBytes = new Uint8Array(MULTICALL_BYTES)
   #questions = 0
   /** False once Xen, or the kernel below us, has refused one. */
   #multicalls = true
@@ -82,6 +87,13 @@ export class XenHypervisor implements Hypervisor {
     this.#context = call.allocate(VcpuGuestContext.size)
     this.#batch = call.allocate(BATCH_FRAMES * GET_MEM_TYPE_BYTES)
     this.#entries = call.allocate(MULTICALL_BYTES)
+    const view = new DataView(this.#entryBytes.buffer)
+    for (let i = 0; i < BATCH_FRAMES; i++) {
+      const at = i * MULTICALL_ENTRY_WORDS * 8
+      writeU64(view, at, HYPERCALL.hvm_op)
+      writeU64(view, at + 16, HVMOP_get_mem_type)
+      writeU64(view, at + 24, this.#batch.address + i * GET_MEM_TYPE_BYTES)
+    }
   }
 
   get questions(): number {
@@ -159,30 +171,45 @@ export class XenHypervisor implements Hypervisor {
 
   memTypes(domid: number, frames: readonly number[]): Uint16Array {
     checkBatch(frames)
-    const questions = new Uint8Array(frames.length * GET_MEM_TYPE_BYTES)
-    const view = new DataView(questions.buffer)
-    frames.forEach((frame, i) => {
-      view.setUint16(i * GET_MEM_TYPE_BYTES, domid, true)
-      writeU64(view, i * GET_MEM_TYPE_BYTES + 8, frame)
-    })
-    this.#batch.write(0, questions)
+    const count = frames.length
+    // u32 words, since this is asked of every frame of a guest: domid and mem_type, pad, pfn low, pfn high.
+    const words = this.#words
+    for (let i = 0, at = 0; i < count; i++, at += 4) {
+      const frame = frames[i] as number
+      words[at] = domid
+      words[at + 1] = 0
+      words[at + 2] = frame
+      words[at + 3] = frame / 2 ** 32
+    }
+    const bytes = this.#wordBytes.subarray(0, count * GET_MEM_TYPE_BYTES)
+    this.#batch.write(0, bytes)
     if (!this.#multicalls || !this.#askByMulticall(domid, frames)) this.#askEach(domid, frames)
-    this.#batch.read(0, questions)
-    return Uint16Array.from(frames, (_, i) => view.getUint16(i * GET_MEM_TYPE_BYTES + 2, true))
+    this.#batch.read(0, bytes)
+    const types = new Uint16Array(count)
+    for (let i = 0; i < count; i++) types[i] = (words[i * 4] as number) >>> 16
+    return types
   }
 
   frameTypes(domid: number, frames: readonly number[]): Uint8Array {
     checkBatch(frames)
-    const numbers = BigUint64Array.from(frames, BigInt)
-    const bytes = new Uint8Array(numbers.buffer)
+    const count = frames.length
+    const words = this.#words
+    for (let i = 0; i < count; i++) {
+      const frame = frames[i] as number
+      words[i * 2] = frame
+      words[i * 2 + 1] = frame / 2 ** 32
+    }
+    const bytes = this.#wordBytes.subarray(0, count * 8)
     this.#batch.write(0, bytes)
     const { result } = this.#domctlOf('getpageframeinfo3', domid, (view) => {
-      writeU64(view, 0, frames.length)
+      writeU64(view, 0, count)
       writeU64(view, 8, this.#batch.address)
     })
     if (result < 0) throw hypercallError('domctl getpageframeinfo3', domid, result)
     this.#batch.read(0, bytes)
-    return Uint8Array.from(numbers, (type) => Number((type >> BigInt(PFINFO_SHIFT)) & 0xfn))
+    const types = new Uint8Array(count)
+    for (let i = 0; i < count; i++) types[i] = (words[i * 2] as number) >>> PFINFO_SHIFT
+    return types
   }
 
   map<T>(domid: number, frames: readonly number[], use: (bytes: MappedBytes, errors: Int32Array) => T): T {
@@ -198,25 +225,21 @@ export class XenHypervisor implements Hypervisor {
 
   /** One hypercall for all frames. False when multicalls do not work here; nothing was asked then. */
   #askByMulticall(domid: number, frames: readonly number[]): boolean {
-    const entries = new Uint8Array(frames.length * MULTICALL_ENTRY_WORDS * 8)
-    const view = new DataView(entries.buffer)
-    frames.forEach((_, i) => {
-      const at = i * MULTICALL_ENTRY_WORDS * 8
-      writeU64(view, at, HYPERCALL.hvm_op)
-      writeU64(view, at + 16, HVMOP_get_mem_type)
-      writeU64(view, at + 24, this.#batch.address + i * GET_MEM_TYPE_BYTES)
-    })
-    this.#entries.write(0, entries)
-    if (this.#call.call(HYPERCALL.multicall, this.#entries.address, frames.length) < 0) {
+    const count = frames.length
+    // All of it each time: a hypervisor built for debugging spoils what it has read.
+    this.#entries.write(0, this.#entryBytes.subarray(0, count * MULTICALL_ENTRY_WORDS * 8))
+    if (this.#call.call(HYPERCALL.multicall, this.#entries.address, count) < 0) {
       this.#multicalls = false
       return false
     }
-    this.#questions += frames.length
-    this.#entries.read(0, entries)
-    frames.forEach((frame, i) => {
-      const result = Number(view.getBigInt64(i * MULTICALL_ENTRY_WORDS * 8 + 8, true))
-      if (result < 0) throw hypercallError(`HVMOP_get_mem_type for frame ${frame}`, domid, result)
-    })
+    this.#questions += count
+    const answers = this.#answerBytes.subarray(0, count * MULTICALL_ENTRY_WORDS * 8)
+    this.#entries.read(0, answers)
+    const words = new Int32Array(answers.buffer, 0, count * MULTICALL_ENTRY_WORDS * 2)
+    for (let i = 0; i < count; i++) {
+      const result = words[i * MULTICALL_ENTRY_WORDS * 2 + 2] as number
+      if (result < 0) throw hypercallError(`HVMOP_get_mem_type for frame ${frames[i]}`, domid, result)
+    }
     return true
   }
 
