@@ -14,7 +14,7 @@ export interface CallResult {
 /** Runs the command line as its user does: a process of its own. `stateDir` keeps locks and records out of the host's. */
 export async function runUllage(
   args: readonly string[],
-  options: { stateDir: string; signal?: AbortSignal },
+  options: { stateDir: string; cwd?: string; signal?: AbortSignal },
 ): Promise<CallResult> {
   const child = startUllage(args, options)
   const ended = once(child, 'close')
@@ -22,8 +22,12 @@ export async function runUllage(
   return { status: child.exitCode, stdout, stderr }
 }
 
-export function startUllage(args: readonly string[], options: { stateDir: string; signal?: AbortSignal }) {
+export function startUllage(
+  args: readonly string[],
+  options: { stateDir: string; cwd?: string; signal?: AbortSignal },
+) {
   return spawn(process.execPath, [bin, ...args], {
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ULLAGE_STATE_DIR: options.stateDir },
     ...(options.signal ? { signal: options.signal } : {}),

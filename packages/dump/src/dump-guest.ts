@@ -1,17 +1,18 @@
 import { openCodec, type PageCodec } from '@ullage/native'
-import type { HostMemory, OpenGuest } from '@ullage/offline-query'
+import type { OpenGuest } from '@ullage/offline-query'
 import { startElf, startFlattened, startKdump, type VmcoreSummary, type VmcoreWriter, pageFlags } from '@ullage/vmcore'
 import { resolve } from 'node:path'
+import { buildReport } from './build-report.ts'
 import { CompressPool } from './compress-pool.ts'
 import { DumpError } from './dump-error.ts'
 import { checkOptions, type DumpOptions } from './dump-options.ts'
 import { estimateArtifact } from './estimate.ts'
-import { type Examination, examineGuest } from './examine-guest.ts'
+import { examineGuest } from './examine-guest.ts'
+import { figuresOf, type GuestFigures } from './guest-figures.ts'
 import { LocalArtifact, refuseUnlessFree } from './local-artifact.ts'
-import { peakBytes } from './peak-bytes.ts'
 import type { DumpSource } from './dump-source.ts'
-import { refuseUnlessPv, rewriteGuest, type RewrittenGuest } from './pv-tables/rewrite-guest.ts'
-import { countFrames, type DumpReport, summarizeGuest } from './report.ts'
+import { refuseUnlessPv, rewriteGuest } from './pv-tables/rewrite-guest.ts'
+import type { DumpReport } from './report.ts'
 import { effectiveLevel, levelBits } from './verdict.ts'
 import { type VerifiedArtifact, verifyArtifact } from './verify-artifact.ts'
 import { vmcoreFramesOf, vmcoreHeaderOf } from './vmcore-of-plan.ts'
@@ -27,18 +28,14 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   const started = performance.now()
   checkOptions(options)
   const signal = options.signal ? { signal: options.signal } : {}
-  const output = resolve(options.output)
-  const reportPath = resolve(options.reportPath ?? `${output}.report.json`)
-  if (reportPath === output) {
-    throw new DumpError('INVALID_OPTION', `report and output must be two files, both are ${output}`)
-  }
+  const { output, reportPath } = pathsOf(options)
   const codec = openPageCodec(options)
   if (options.pvTables !== 'keep') refuseUnlessPv(guest, options.pvTables)
-  if (!options.dryRun) await refuseUnlessFree(reportPath)
-  await using artifact = options.dryRun ? undefined : await LocalArtifact.create(output)
+  if (reportPath !== undefined) await refuseUnlessFree(reportPath)
+  await using artifact = options.dryRun || output === undefined ? undefined : await LocalArtifact.create(output)
   await using lease = options.live ? undefined : await guest.pause(signal)
 
-  const before = await guest.hostMemory()
+  const before = await figuresOf(guest, signal)
   options.onProgress?.({ stage: 'classify', done: 0, total: 1 })
   const { elfNotes: guestNotes, cpus } = await guest.notes(signal)
   const examined = await examineGuest(guest, {
@@ -63,10 +60,10 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
     notesBytes: source.elfNotes.length,
   })
 
-  let after: HostMemory | undefined
+  let after: GuestFigures | undefined
   let pausedMs = 0
   const release = async () => {
-    after = await guest.hostMemory()
+    after = await figuresOf(guest)
     pausedMs = (await lease?.resume()) ?? 0
   }
   const report = {
@@ -81,7 +78,9 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   if (!artifact) {
     await release()
     const times = { started, classified, written: classified, verified: classified }
-    return buildReport({ ...report, after: after ?? before, pausedMs, times, estimate })
+    const planned = buildReport({ ...report, after: after ?? before, pausedMs, times, estimate })
+    if (reportPath !== undefined) await publishReport(reportPath, planned)
+    return planned
   }
 
   await refuseUnlessFits(artifact, estimate.atLeastBytes)
@@ -101,11 +100,25 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
     after: after ?? before,
     pausedMs,
     times: { started, classified, written, verified: done },
-    artifact: { file: output, sha256: verified.sha256, summary },
+    artifact: { file: artifact.path, sha256: verified.sha256, summary },
   })
   options.signal?.throwIfAborted()
-  await publish(artifact, reportPath, finished)
+  await publish(artifact, reportPath ?? `${artifact.path}.report.json`, finished)
   return finished
+}
+
+/** Absolute paths. A dry run that names neither has none. Throws DumpError `INVALID_OPTION`. */
+function pathsOf(options: DumpOptions): { output: string | undefined; reportPath: string | undefined } {
+  const output = options.output === undefined ? undefined : resolve(options.output)
+  if (output === undefined && !options.dryRun) {
+    throw new DumpError('INVALID_OPTION', 'output: expected the path of a new file, found none')
+  }
+  const beside = output === undefined ? undefined : `${output}.report.json`
+  const reportPath = options.reportPath === undefined ? beside : resolve(options.reportPath)
+  if (output !== undefined && reportPath === output) {
+    throw new DumpError('INVALID_OPTION', `report and output must be two files, both are ${output}`)
+  }
+  return { output, reportPath }
 }
 
 /** The codec of the dump, opened before the guest is touched. Throws DumpError `CODEC_MISSING`. */
@@ -178,79 +191,31 @@ function progressOf(options: DumpOptions, stage: 'verify') {
   return onProgress ? { onProgress: (done: number, total: number) => onProgress({ stage, done, total }) } : {}
 }
 
-function buildReport(parts: {
-  guest: OpenGuest
-  options: DumpOptions
-  examined: Examination
-  rewritten: RewrittenGuest | undefined
-  before: HostMemory
-  after: HostMemory
-  mode: DumpReport['consistency']['mode']
-  pausedMs: number
-  codec: string
-  times: { started: number; classified: number; written: number; verified: number }
-  artifact?: { file: string; sha256: string; summary: VmcoreSummary }
-  estimate?: { atLeastBytes: number; atMostBytes: number }
-}): DumpReport {
-  const { guest, options, examined, rewritten, before, after, times, artifact } = parts
-  const { word } = examined
-  return {
-    schema: 'ullage.report/1',
-    guest: summarizeGuest(guest, word.linux),
-    frames: countFrames(examined.plan, artifact?.summary.zeroPages),
-    disagreements: examined.disagreements,
-    hostMemory: {
-      backedBytesBefore: before.backedBytes,
-      backedBytesAfter: after.backedBytes,
-      residentBytesBefore: before.residentBytes,
-      residentBytesAfter: after.residentBytes,
-    },
-    notDumped: guest.memory.notDumped,
-    trust: word.trust,
-    warnings: [
-      ...examined.warnings,
-      ...(rewritten?.warnings() ?? []),
-      ...(parts.mode === 'live'
-        ? [{ code: 'LIVE', text: 'the guest ran while it was dumped: frames may contradict one another' }]
-        : []),
-    ],
-    consistency: { mode: parts.mode, pausedMs: Math.round(parts.pausedMs) },
-    process: { peakBytes: peakBytes(), codec: parts.codec },
-    ...(rewritten && artifact ? { pvTables: rewritten.report() } : {}),
-    ...(artifact
-      ? {
-          artifact: {
-            file: artifact.file,
-            bytes: artifact.summary.bytes,
-            sha256: artifact.sha256,
-            format: options.format,
-            compression: options.format === 'elf' ? ('none' as const) : options.compression,
-            level: effectiveLevel(examined.policy),
-            requestedLevel: options.level,
-            pages: artifact.summary.pages,
-            zeroPages: artifact.summary.zeroPages,
-          },
-        }
-      : {}),
-    ...(parts.estimate ? { estimate: parts.estimate } : {}),
-    timingsMs: {
-      classify: Math.round(times.classified - times.started),
-      write: Math.round(times.written - times.classified),
-      verify: Math.round(times.verified - times.written),
-      total: Math.round(performance.now() - times.started),
-    },
-  }
-}
-
 /** Report first under its partial name, then the artifact, then the report: an artifact is never without one for long. */
 async function publish(artifact: LocalArtifact, reportPath: string, report: DumpReport): Promise<void> {
-  await using reportFile = await LocalArtifact.create(reportPath)
-  await reportFile.write(Buffer.from(`${JSON.stringify(report, null, 2)}\n`), 0)
+  await using reportFile = await writeReport(reportPath, report)
   await artifact.publish()
   try {
     await reportFile.publish()
   } catch (error) {
     await artifact.unpublish()
+    throw error
+  }
+}
+
+async function publishReport(reportPath: string, report: DumpReport): Promise<void> {
+  await using reportFile = await writeReport(reportPath, report)
+  await reportFile.publish()
+}
+
+/** The report in a file that has no name yet. */
+async function writeReport(reportPath: string, report: DumpReport): Promise<LocalArtifact> {
+  const reportFile = await LocalArtifact.create(reportPath)
+  try {
+    await reportFile.write(Buffer.from(`${JSON.stringify(report, null, 2)}\n`), 0)
+    return reportFile
+  } catch (error) {
+    await reportFile[Symbol.asyncDispose]()
     throw error
   }
 }

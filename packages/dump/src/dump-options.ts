@@ -20,9 +20,12 @@ export interface DumpProgress {
 }
 
 export interface DumpOptions {
-  /** Path of the artifact: a file that does not exist in a folder that does. */
-  readonly output: string
-  /** Path of the report; beside the artifact, `<output>.report.json`, unless it says otherwise. */
+  /** Path of the artifact: a file that does not exist in a folder that does. Only a dry run needs none. */
+  readonly output?: string
+  /**
+   * Path of the report, a file that does not exist either; beside the artifact, `<output>.report.json`, unless it says
+   * otherwise. A dry run writes it too, where `output` or this is given.
+   */
   readonly reportPath?: string
   /** makedumpfile's -d, 0 to 31. */
   readonly level: number
@@ -39,7 +42,7 @@ export interface DumpOptions {
    * filter such a dump. Both are refused for other guests.
    */
   readonly pvTables: PvTablesMode
-  /** Decides and estimates, writes nothing. */
+  /** Decides and estimates, writes no artifact. */
   readonly dryRun: boolean
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: DumpProgress) => void

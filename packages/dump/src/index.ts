@@ -13,6 +13,14 @@ export {
 export { type Fate, fates, type GuestClass, guestClasses, type HostState, hostStates } from './frame-codes.ts'
 export { type PagesOptions, type PagesReport, pagesOf } from './pages-of.ts'
 export { type DumpPlan, type PlanRun, planDump, type Witnesses } from './plan-dump.ts'
-export type { ClassMatrix, Disagreements, DumpReport, FrameCounts, PvTablesReport, Warning } from './report.ts'
+export type {
+  ClassMatrix,
+  Disagreements,
+  DumpReport,
+  FrameCounts,
+  HypervisorReport,
+  PvTablesReport,
+  Warning,
+} from './report.ts'
 export { type Policy, type Trust, trusts } from './verdict.ts'
 export { type VerifiedArtifact, verifyArtifact } from './verify-artifact.ts'

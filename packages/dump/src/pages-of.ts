@@ -1,11 +1,13 @@
 import type { OpenGuest } from '@ullage/offline-query'
 import { examineGuest } from './examine-guest.ts'
+import { hypervisorReport } from './guest-figures.ts'
 import type { PlanRun } from './plan-dump.ts'
 import {
   countFrames,
   type Disagreements,
   type FrameCounts,
   type GuestSummary,
+  type HypervisorReport,
   summarizeGuest,
   type Warning,
 } from './report.ts'
@@ -28,6 +30,8 @@ export interface PagesReport {
   readonly guest: GuestSummary
   readonly frames: FrameCounts
   readonly disagreements: Disagreements
+  /** Where a hypervisor can be asked. */
+  readonly hypervisor?: HypervisorReport
   readonly trust: Trust
   readonly consistency: { readonly mode: 'paused' | 'live' | 'stopped' | 'file'; readonly pausedMs: number }
   readonly warnings: readonly Warning[]
@@ -41,7 +45,10 @@ export interface PagesReport {
 export async function pagesOf(guest: OpenGuest, options: PagesOptions): Promise<PagesReport> {
   const signal = options.signal ? { signal: options.signal } : {}
   await using lease = options.pause || guest.identity.kind === 'file' ? await guest.pause(signal) : undefined
-  const elfNotes = lease ? (await guest.notes(signal)).elfNotes : new Uint8Array()
+  const before = await guest.hypervisor?.(signal)
+  // What asks a hypervisor, not QEMU, has the vCPUs' state without stopping the guest.
+  const hasNotes = lease !== undefined || guest.backing.capabilities.costly === true
+  const elfNotes = hasNotes ? (await guest.notes(signal)).elfNotes : new Uint8Array()
   const { plan, word, disagreements, warnings } = await examineGuest(guest, {
     level: LEVEL,
     trust: options.trust ?? 'guest',
@@ -50,11 +57,13 @@ export async function pagesOf(guest: OpenGuest, options: PagesOptions): Promise<
     ...signal,
     ...(options.onRun ? { onRun: options.onRun } : {}),
   })
+  const after = await guest.hypervisor?.(signal)
   const pausedMs = lease ? await lease.resume() : 0
   return {
     guest: summarizeGuest(guest, word.linux),
     frames: countFrames(plan),
     disagreements,
+    ...hypervisorReport(before, after),
     trust: word.trust,
     consistency: { mode: lease?.mode ?? 'live', pausedMs: Math.round(pausedMs) },
     warnings,

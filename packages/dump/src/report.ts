@@ -1,5 +1,5 @@
 import type { LinuxGuest } from '@ullage/linux-guest'
-import type { OpenGuest } from '@ullage/offline-query'
+import type { OpenGuest, PopulateOnDemand } from '@ullage/offline-query'
 import type { Compression } from '@ullage/vmcore'
 import { fates, type GuestClass, guestClasses, type HostState, hostStates } from './frame-codes.ts'
 import { GUEST_CLASS, HOST_STATE } from './frame-codes.ts'
@@ -85,6 +85,17 @@ export interface PvTablesReport {
   readonly addedFrames?: { readonly start: number; readonly count: number }
 }
 
+/** What the hypervisor itself counted, before the guest was looked at and after the last page had been read. */
+export interface HypervisorReport {
+  /** Hypercalls made for this guest, from opening it on. */
+  readonly questions: number
+  /** Frames that the hypervisor had given the guest (Xen tot_pages). */
+  readonly totalFramesBefore?: number
+  readonly totalFramesAfter?: number
+  readonly populateOnDemandBefore?: PopulateOnDemand
+  readonly populateOnDemandAfter?: PopulateOnDemand
+}
+
 /** What stands beside each artifact, as JSON. Sizes in bytes, counts in frames, times in milliseconds. */
 export interface DumpReport {
   readonly schema: 'ullage.report/1'
@@ -97,6 +108,8 @@ export interface DumpReport {
     readonly residentBytesBefore: number
     readonly residentBytesAfter: number
   }
+  /** Where a hypervisor can be asked. */
+  readonly hypervisor?: HypervisorReport
   readonly notDumped: readonly { readonly name: string; readonly startBytes: number; readonly sizeBytes: number }[]
   readonly trust: Trust
   readonly warnings: readonly Warning[]

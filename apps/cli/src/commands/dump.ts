@@ -1,6 +1,7 @@
 import { dumpDefaults, dumpFormats, dumpGuest, type DumpReport, pvTablesModes, trusts } from '@ullage/dump'
 import { loadDescriptor, openGuest } from '@ullage/guests'
 import { compressions } from '@ullage/vmcore'
+import { askedLine } from '../asked-line.ts'
 import { humanBytes, humanTime } from '../human.ts'
 import { integer, oneOf, parseCall } from '../parse-call.ts'
 import { ProgressLine } from '../progress.ts'
@@ -31,7 +32,6 @@ export async function dump(args: readonly string[], signal: AbortSignal): Promis
   if (values.output === undefined && !dryRun)
     throw new UsageError(`-o FILE is needed: where should the dump go?\nusage: ${usage}`)
   const options = {
-    output: values.output ?? 'dry-run.vmcore',
     level: integer('level', values.level, { min: 0, max: 31, fallback: dumpDefaults.level }),
     compression: oneOf('compress', values.compress, compressions, dumpDefaults.compression),
     format: oneOf('format', values.format, dumpFormats, dumpDefaults.format),
@@ -40,6 +40,7 @@ export async function dump(args: readonly string[], signal: AbortSignal): Promis
     jobs: integer('jobs', values.jobs, { min: 1, max: 256, fallback: dumpDefaults.jobs }),
     live: values.live ?? false,
     dryRun,
+    ...(values.output === undefined ? {} : { output: values.output }),
     ...(values.report === undefined ? {} : { reportPath: values.report }),
   }
   const descriptor = await loadDescriptor(positionals[0] as string)
@@ -59,5 +60,6 @@ function summary(report: DumpReport): string {
     `${artifact.file}: ${humanBytes(artifact.bytes)} in ${humanTime(timingsMs.total)}${paused}`,
     `  ${frames.byFate.write} frames written, ${frames.byFate.zero} zero, ${frames.byFate.leaveOut} left out, of ${frames.total}`,
     `  reclaimable: ${humanBytes(disagreements.reclaimableBytes)}; sha256 ${artifact.sha256}`,
+    ...askedLine(report).map((line) => `  ${line}`),
   ].join('\n')
 }

@@ -1,5 +1,6 @@
 import { fates, guestClasses, hostStates, type PlanRun, pagesOf, trusts } from '@ullage/dump'
 import { loadDescriptor, openGuest } from '@ullage/guests'
+import { askedLine } from '../asked-line.ts'
 import { humanBytes } from '../human.ts'
 import { formatMatrix } from '../matrix.ts'
 import { oneOf, parseCall } from '../parse-call.ts'
@@ -54,6 +55,7 @@ export async function pages(args: readonly string[], signal: AbortSignal): Promi
       `at level 31: ${frames.byFate.write} to write, ${frames.byFate.zero} zero, ${frames.byFate.leaveOut} left out\n`,
     )
     process.stdout.write(`reclaimable: ${humanBytes(disagreements.reclaimableBytes)}\n`)
+    for (const line of askedLine(report)) process.stdout.write(`${line}\n`)
   }
 }
 

@@ -1,0 +1,80 @@
+import type { OpenGuest } from '@ullage/offline-query'
+import type { VmcoreSummary } from '@ullage/vmcore'
+import type { DumpOptions } from './dump-options.ts'
+import type { Examination } from './examine-guest.ts'
+import { changeWarnings, figuresReport, type GuestFigures } from './guest-figures.ts'
+import { peakBytes } from './peak-bytes.ts'
+import type { RewrittenGuest } from './pv-tables/rewrite-guest.ts'
+import { countFrames, type DumpReport, summarizeGuest } from './report.ts'
+import { effectiveLevel } from './verdict.ts'
+
+/** What `buildReport` is made from. */
+export interface ReportParts {
+  readonly guest: OpenGuest
+  readonly options: DumpOptions
+  readonly examined: Examination
+  readonly rewritten: RewrittenGuest | undefined
+  readonly before: GuestFigures
+  readonly after: GuestFigures
+  readonly mode: DumpReport['consistency']['mode']
+  readonly pausedMs: number
+  /** The library that compressed. */
+  readonly codec: string
+  /** Points of time, in milliseconds. */
+  readonly times: {
+    readonly started: number
+    readonly classified: number
+    readonly written: number
+    readonly verified: number
+  }
+  /** Undefined for a dry run. */
+  readonly artifact?: { readonly file: string; readonly sha256: string; readonly summary: VmcoreSummary }
+  readonly estimate?: { readonly atLeastBytes: number; readonly atMostBytes: number }
+}
+
+/** What stands beside the artifact. */
+export function buildReport(parts: ReportParts): DumpReport {
+  const { guest, options, examined, rewritten, before, after, times, artifact } = parts
+  const { word } = examined
+  return {
+    schema: 'ullage.report/1',
+    guest: summarizeGuest(guest, word.linux),
+    frames: countFrames(examined.plan, artifact?.summary.zeroPages),
+    disagreements: examined.disagreements,
+    ...figuresReport(before, after),
+    notDumped: guest.memory.notDumped,
+    trust: word.trust,
+    warnings: [
+      ...examined.warnings,
+      ...(rewritten?.warnings() ?? []),
+      ...(parts.mode === 'live'
+        ? [{ code: 'LIVE', text: 'the guest ran while it was dumped: frames may contradict one another' }]
+        : changeWarnings(before, after)),
+    ],
+    consistency: { mode: parts.mode, pausedMs: Math.round(parts.pausedMs) },
+    process: { peakBytes: peakBytes(), codec: parts.codec },
+    ...(rewritten && artifact ? { pvTables: rewritten.report() } : {}),
+    ...(artifact
+      ? {
+          artifact: {
+            file: artifact.file,
+            bytes: artifact.summary.bytes,
+            sha256: artifact.sha256,
+            format: options.format,
+            compression: options.format === 'elf' ? ('none' as const) : options.compression,
+            level: effectiveLevel(examined.policy),
+            requestedLevel: options.level,
+            pages: artifact.summary.pages,
+            zeroPages: artifact.summary.zeroPages,
+          },
+        }
+      : {}),
+    ...(parts.estimate ? { estimate: parts.estimate } : {}),
+    timingsMs: {
+      classify: Math.round(times.classified - times.started),
+      write: Math.round(times.written - times.classified),
+      verify: Math.round(times.verified - times.written),
+      total: Math.round(performance.now() - times.started),
+    },
+  }
+}
