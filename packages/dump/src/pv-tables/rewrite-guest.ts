@@ -1,9 +1,10 @@
-import { OfflineError, type OpenGuest } from '@ullage/offline-query'
+import type { OpenGuest } from '@ullage/offline-query'
 import { endOf, findRange, type PfnRange, PfnSet } from '@ullage/pages'
 import { DumpError } from '../dump-error.ts'
 import type { DumpSource } from '../dump-source.ts'
 import type { DumpPlan } from '../plan-dump.ts'
 import type { PvTablesReport, Warning } from '../report.ts'
+import { tryRead } from '../try-read.ts'
 import { loadedRoots, withOwnRoots } from './control-registers.ts'
 import { CrashP2m } from './crash-p2m.ts'
 import { findPvTables, type PvMemory } from './find-pv-tables.ts'
@@ -58,7 +59,7 @@ export function rewriteGuest(
       const pfn = toPfn(gfn)
       return pfn !== undefined && plan.write.has(pfn) ? pfn : undefined
     },
-    readFrame: (pfn, into) => plan.write.has(pfn) && tryRead(guest, pfn, into),
+    readFrame: (pfn, into) => plan.write.has(pfn) && tryRead(guest.memory, { start: pfn, count: 1 }, into),
   }
   const found = findPvTables(search, roots, options)
   const p2m = options.mode === 'crash' ? new CrashP2m(extents, plan.present) : undefined
@@ -88,16 +89,6 @@ export function rewriteGuest(
 /** A save image's tables can name any frame: whatever is not guest RAM is not the guest's. */
 function inRam(pfn: number | undefined, extents: readonly PfnRange[]): number | undefined {
   return pfn !== undefined && findRange(extents, pfn) !== -1 ? pfn : undefined
-}
-
-function tryRead(guest: OpenGuest, pfn: number, into: Uint8Array): boolean {
-  try {
-    guest.memory.read({ start: pfn, count: 1 }, into)
-    return true
-  } catch (error) {
-    if (error instanceof OfflineError && error.code === 'UNREADABLE') return false
-    throw error
-  }
 }
 
 /** The plan with frames that are no guest RAM: they are stored, and count nowhere. */
