@@ -3,9 +3,7 @@ import { basename, resolve } from 'node:path'
 import { GuestRam, openFileRam, parseBackingFile, type RamRegion } from '@ullage/host-memory'
 import { fileGuest, OfflineError, type OpenGuest, throwIfAborted } from '@ullage/offline-query'
 import { type NotesElf, readNotesElf } from '@ullage/qemu'
-import { machineOf } from './machine-of.ts'
-import { OpenedRam } from './opened-ram.ts'
-import { translated } from './to-offline-error.ts'
+import { machineOf, OpenedRam, translated } from '@ullage/qemu-guest'
 import type { FilesSource, OpenVirtioBalloonOptions } from './virtio-balloon-source.ts'
 
 const MAX_NOTES_BYTES = 256 * 1024 * 1024

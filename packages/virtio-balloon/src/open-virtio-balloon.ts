@@ -1,8 +1,13 @@
 import { resolve } from 'node:path'
 import type { OpenGuest } from '@ullage/offline-query'
+import { openQemuGuest } from '@ullage/qemu-guest'
 import { openFiles } from './open-files.ts'
-import { openLive } from './open-live.ts'
 import type { OpenVirtioBalloonOptions, VirtioBalloonSource } from './virtio-balloon-source.ts'
+
+const balloon = {
+  onHugePages: 'the balloon gives one back only when all of it is inflated',
+  keepsForPassthrough: true,
+}
 
 /**
  * Opens a guest with a virtio balloon, or virtio-mem, or neither: a live one through QEMU's monitor, or one whose RAM is
@@ -13,5 +18,7 @@ export async function openVirtioBalloon(
   options: OpenVirtioBalloonOptions,
 ): Promise<OpenGuest> {
   if (source.kind === 'files') return openFiles(source, options)
-  return openLive(resolve(options.baseDir, source.socket), options)
+  const { stateDir, signal, guardianScope } = options
+  const socketPath = resolve(options.baseDir, source.socket)
+  return openQemuGuest(socketPath, { backend: 'virtio-balloon', balloon, stateDir, signal, guardianScope })
 }

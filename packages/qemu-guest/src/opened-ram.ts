@@ -14,19 +14,29 @@ import {
 import type { PfnRange } from '@ullage/pages'
 import { toOfflineError, translated } from './to-offline-error.ts'
 
+/** Tells more of frames than the memory behind them does: the same frames, gapless, in states that may differ. */
+export type RefineRuns = (runs: Iterable<BackingRun>) => Iterable<BackingRun>
+
 /** Guest RAM of one opened guest, as the contract wants it. What is behind it may be replaced when the guest is paused. */
 export class OpenedRam implements GuestMemory, OfflineQuery {
   readonly capabilities: OfflineCapabilities
   readonly #kind: 'live' | 'files'
   #ram: GuestRam
   #notDumped: readonly NotDumped[]
+  readonly #refine: RefineRuns
   readonly #retired: GuestRam[] = []
   #closed = false
 
-  constructor(kind: 'live' | 'files', ram: GuestRam, notDumped: readonly NotDumped[]) {
+  constructor(
+    kind: 'live' | 'files',
+    ram: GuestRam,
+    notDumped: readonly NotDumped[],
+    refine: RefineRuns = (runs) => runs,
+  ) {
     this.#kind = kind
     this.#ram = ram
     this.#notDumped = notDumped
+    this.#refine = refine
     this.capabilities = capabilitiesOf(kind, ram)
   }
 
@@ -75,7 +85,7 @@ export class OpenedRam implements GuestMemory, OfflineQuery {
   *#runs(within: PfnRange): Generator<BackingRun> {
     this.#checkOpen()
     try {
-      for (const run of this.#ram.backing(within)) {
+      for (const run of this.#refine(this.#ram.backing(within))) {
         yield run.state === 'swapped' && !this.capabilities.tellsSwapped ? { ...run, state: 'backed' } : run
         this.#checkOpen()
       }

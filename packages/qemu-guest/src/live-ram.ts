@@ -25,6 +25,12 @@ export interface LiveRam {
   readonly backends: readonly { readonly backend: MemoryBackend; readonly source: RamSource }[]
 }
 
+/** A piece of QEMU's memory that guest RAM lies in: a memory backend, or a page that QEMU lays over one. */
+interface Piece {
+  readonly addressBytes: number
+  readonly sizeBytes: number
+}
+
 /**
  * Asks QEMU for the layout of guest RAM and opens the host's memory behind it: the flat view tells which part of which
  * backend is where, `gpa2hva` where the backend lies in QEMU's own address space, the process map what is mapped there.
@@ -35,45 +41,46 @@ export async function openLiveRam(client: QmpClient, process: HostProcess, optio
   if (regions.length === 0) {
     throw new OfflineError('UNSUPPORTED', `expected guest RAM in the flat view of ${client.socketPath}, found none`)
   }
-  const addresses = await backendAddresses(client, regions, options)
-  const backends: { backend: MemoryBackend; source: RamSource }[] = []
+  const pieces = await piecesOf(client, regions, { ...options, backends: known })
+  const sources = new Map<string, RamSource>()
   try {
-    for (const backend of known) {
-      const addressBytes = addresses.get(backend.id)
-      if (addressBytes === undefined) continue
-      backends.push({ backend, source: openProcessRam(process, { addressBytes, sizeBytes: backend.sizeBytes }) })
-    }
-    const ram = new GuestRam(regions.map((region) => toHostRegion(region, backends)))
+    for (const [name, piece] of pieces) sources.set(name, openProcessRam(process, piece))
+    const ram = new GuestRam(regions.map((region) => toHostRegion(region, sources)))
     const others = notDumped.map(({ name, startBytes, sizeBytes }) => ({ name, startBytes, sizeBytes }))
+    const backends = known.flatMap((backend) => {
+      const source = sources.get(backend.id)
+      return source ? [{ backend, source }] : []
+    })
     return { ram, notDumped: others, backends }
   } catch (error) {
-    for (const { source } of backends) source[Symbol.dispose]()
+    for (const source of sources.values()) source[Symbol.dispose]()
     throw error
   }
 }
 
-/** Where each backend begins in QEMU's address space: every region of it must say the same. */
-async function backendAddresses(
+/** Where each piece begins in QEMU's address space: every region of it must say the same. */
+async function piecesOf(
   client: QmpClient,
   regions: readonly RamRegion[],
-  options: CommandOptions,
-): Promise<Map<string, number>> {
-  const addresses = new Map<string, number>()
+  options: CommandOptions & { readonly backends: readonly MemoryBackend[] },
+): Promise<Map<string, Piece>> {
+  const pieces = new Map<string, Piece>()
   for (const region of regions) {
-    const address = (await hostAddress(client, region, options)) - region.offsetBytes
-    const before = addresses.get(region.name)
-    if (before !== undefined && before !== address) {
-      const found = `0x${before.toString(16)} and 0x${address.toString(16)}`
+    const addressBytes = (await hostAddress(client, region, options)) - region.offsetBytes
+    const before = pieces.get(region.name)?.addressBytes
+    if (before !== undefined && before !== addressBytes) {
+      const found = `0x${before.toString(16)} and 0x${addressBytes.toString(16)}`
       throw new OfflineError('CORRUPT', `expected ${region.name} in one piece in qemu's memory, found it at ${found}`)
     }
-    addresses.set(region.name, address)
+    const backend = options.backends.find(({ id }) => id === region.name)
+    pieces.set(region.name, { addressBytes, sizeBytes: backend?.sizeBytes ?? region.sizeBytes })
   }
-  return addresses
+  return pieces
 }
 
-function toHostRegion(region: RamRegion, backends: LiveRam['backends']): HostRegion {
-  const source = backends.find(({ backend }) => backend.id === region.name)?.source
-  if (!source) throw new OfflineError('CORRUPT', `expected a memory backend ${region.name}, found none`)
+function toHostRegion(region: RamRegion, sources: ReadonlyMap<string, RamSource>): HostRegion {
+  const source = sources.get(region.name)
+  if (!source) throw new OfflineError('CORRUPT', `expected memory behind ${region.name}, found none`)
   const { name, startBytes, sizeBytes, offsetBytes } = region
   return { name, gpaBytes: startBytes, sizeBytes, source, sourceOffsetBytes: offsetBytes }
 }

@@ -14,10 +14,12 @@ import {
 import { type GuestPause, pauseGuest, type QmpClient, refuseUnsuitable } from '@ullage/qemu'
 import { liveNotes } from './live-notes.ts'
 import { openLiveRam } from './live-ram.ts'
+import type { Warning } from './live-warnings.ts'
 import type { OpenResources } from './open-resources.ts'
 import type { OpenedRam } from './opened-ram.ts'
+import type { OpenQemuGuestOptions } from './open-qemu-guest.ts'
+import type { SecondWitness } from './second-witness.ts'
 import { translatedAsync } from './to-offline-error.ts'
-import type { OpenVirtioBalloonOptions } from './virtio-balloon-source.ts'
 
 /** What a live guest is made of, all of it open. */
 export interface LiveParts {
@@ -25,30 +27,38 @@ export interface LiveParts {
   readonly client: QmpClient
   readonly process: HostProcess
   readonly ram: OpenedRam
-  readonly warnings: { readonly code: string; readonly text: string }[]
+  /** What does not change while the guest is open. */
+  readonly warnings: Warning[]
+  readonly witness: SecondWitness | undefined
+  /** What the witness said when the guest was opened. */
+  readonly told: readonly Warning[]
   /** Descriptor of the guest's lock. */
   readonly lockFd: number
-  readonly options: OpenVirtioBalloonOptions
+  readonly options: Pick<OpenQemuGuestOptions, 'backend' | 'stateDir' | 'guardianScope'>
   /** Closes everything above. */
   readonly resources: OpenResources
 }
 
 /** A guest of a QEMU on this host. */
-export class LiveGuest implements OpenGuest {
+export class QemuGuest implements OpenGuest {
   readonly identity: GuestIdentity
   readonly memory: GuestMemory
   readonly addressSpace: AddressSpace = identityAddressSpace
   readonly backing: OfflineQuery
-  readonly warnings: LiveParts['warnings']
   readonly #parts: LiveParts
+  #told: readonly Warning[]
   #pause: GuestPause | undefined
 
   constructor(parts: LiveParts) {
-    this.identity = { backend: 'virtio-balloon', machine: parts.machine, kind: 'live' }
+    this.identity = { backend: parts.options.backend, machine: parts.machine, kind: 'live' }
     this.memory = parts.ram
     this.backing = parts.ram
-    this.warnings = parts.warnings
+    this.#told = parts.told
     this.#parts = parts
+  }
+
+  get warnings(): readonly Warning[] {
+    return [...this.#parts.warnings, ...this.#told]
   }
 
   notes(options: { signal?: AbortSignal } = {}): Promise<GuestNotes> {
@@ -65,7 +75,7 @@ export class LiveGuest implements OpenGuest {
     return translatedAsync(async () => {
       if (this.#pause)
         throw new OfflineError('BUSY', 'expected a guest that is not held, found it paused by this process')
-      const { client, process, ram, lockFd } = this.#parts
+      const { client, process, ram, witness, lockFd } = this.#parts
       const { stateDir, guardianScope: scope } = this.#parts.options
       await refuseUnsuitable(client, options)
       const pause = await pauseGuest(client, { stateDir, lockFd, scope, signal: options.signal })
@@ -73,6 +83,7 @@ export class LiveGuest implements OpenGuest {
       try {
         const now = await openLiveRam(client, process, options)
         ram.replace(now.ram, now.notDumped)
+        this.#told = (await witness?.look({ client, ram: now.ram, signal: options.signal })) ?? []
       } catch (error) {
         await this.#release()
         throw error
@@ -113,6 +124,6 @@ export class LiveGuest implements OpenGuest {
   }
 
   #warnOnce(code: string, text: string): void {
-    if (!this.warnings.some((warning) => warning.code === code)) this.warnings.push({ code, text })
+    if (!this.#parts.warnings.some((warning) => warning.code === code)) this.#parts.warnings.push({ code, text })
   }
 }

@@ -1,0 +1,6 @@
+export type { BalloonTraits, Warning } from './live-warnings.ts'
+export { machineOf } from './machine-of.ts'
+export { openQemuGuest, type OpenQemuGuestOptions } from './open-qemu-guest.ts'
+export { OpenedRam, type RefineRuns } from './opened-ram.ts'
+export type { LiveLook, SecondWitness } from './second-witness.ts'
+export { toOfflineError, translated, translatedAsync } from './to-offline-error.ts'
