@@ -1,4 +1,5 @@
 import type { OpenGuest } from '@ullage/offline-query'
+import type { PfnRange } from '@ullage/pages'
 import { type AskOptions, askWitnesses } from './ask-witnesses.ts'
 import type { GuestWord } from './guest-word.ts'
 import { type DumpPlan, type PlanRun, planDump } from './plan-dump.ts'
@@ -40,6 +41,7 @@ export async function examineGuest(guest: OpenGuest, options: ExamineOptions): P
       },
       hostStates: (window, into) => host.fill(window, into),
       protectedFrames: word.linux?.protectedFrames() ?? [],
+      notDumped: framesOf(memory),
       countIdle: (range) => word.linux?.countIdle(range) ?? 0,
       canRead: (pfn) => tryRead(memory, { start: pfn, count: 1 }, probe),
     },
@@ -54,4 +56,13 @@ export async function examineGuest(guest: OpenGuest, options: ExamineOptions): P
     disagreements,
     warnings: [...guest.warnings, ...word.warnings, ...disagreementWarnings(disagreements)],
   }
+}
+
+/** What is listed as not dumped, in frames: those that lie in it whole. */
+function framesOf({ notDumped, frameBytes }: OpenGuest['memory']): PfnRange[] {
+  return notDumped.flatMap(({ startBytes, sizeBytes }) => {
+    const start = Math.ceil(startBytes / frameBytes)
+    const count = Math.floor((startBytes + sizeBytes) / frameBytes) - start
+    return count > 0 ? [{ start, count }] : []
+  })
 }

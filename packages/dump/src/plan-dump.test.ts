@@ -21,6 +21,7 @@ function plan(
   protectedFrames: { start: number; count: number }[],
   use = policy,
   idle = new PfnSet(),
+  notDumped: { start: number; count: number }[] = [],
 ) {
   const at = (pfn: number) => (pfn < 70_000 ? pfn - 32_700 : pfn - 70_000 + 200)
   const runs: PlanRun[] = []
@@ -34,6 +35,7 @@ function plan(
         for (let i = 0; i < window.count; i++) into[i] = states[at(window.start + i)] as number
       },
       protectedFrames,
+      notDumped,
       countIdle: (range) => idle.countIn(range),
       canRead: (pfn) => pfn % 2 === 0,
     },
@@ -145,4 +147,20 @@ test('frames that wait on a list of the kernel’s are no alarm, however many', 
   const idle = PfnSet.of([{ start: 32_700, count: 18 }])
   const made = plan(classes, states, [{ start: 32_700, count: 10 }], policy, idle).made
   expect(findDisagreements(made, 4096)).toMatchObject({ inUseUnbacked: 20, idleUnbacked: 18, alarm: false })
+})
+
+test('what the source lists as not dumped is neither missing nor an alarm', () => {
+  const classes = new Uint8Array(total).fill(GUEST_CLASS.inUse)
+  const states = new Uint8Array(total)
+  states.fill(HOST_STATE.unbacked, 10, 50)
+  const use = { ...policy, unbackedReads: 'nothing' as const }
+  const listed = [
+    { start: 0, count: 32_720 },
+    { start: 32_730, count: 20 },
+  ]
+  const { made } = plan(classes, states, [], use, new PfnSet(), listed)
+  expect(findDisagreements(made, 4096)).toMatchObject({ inUseUnbacked: 40, missing: 10, alarm: true })
+  const all = plan(classes, states, [], use, new PfnSet(), [{ start: 0, count: 40_000 }]).made
+  expect(findDisagreements(all, 4096)).toMatchObject({ inUseUnbacked: 40, missing: 0, alarm: false })
+  expect(all.counts.reduce((a, b) => a + b, 0)).toBe(total)
 })

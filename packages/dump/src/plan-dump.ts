@@ -1,6 +1,6 @@
-import { endOf, type PfnRange, PfnSet } from '@ullage/pages'
+import { cutRange, endOf, mergeRanges, type PfnRange, PfnSet } from '@ullage/pages'
 import { FATE, GUEST_CLASS, guestClasses, HOST_STATE, hostStates } from './frame-codes.ts'
-import { decideVerdicts, type Policy, verdictIndex } from './verdict.ts'
+import { decideVerdicts, NOTE, type Policy, verdictIndex } from './verdict.ts'
 import { WINDOW_FRAMES, windowsOf } from './windows-of.ts'
 
 const STATES = hostStates.length
@@ -15,6 +15,8 @@ export interface Witnesses {
   hostStates(window: PfnRange, into: Uint8Array): void
   /** Frames that no level may leave out. */
   readonly protectedFrames: readonly PfnRange[]
+  /** Frames that the source lists as not dumped, in guest RAM or not: none of them is missing. */
+  readonly notDumped: readonly PfnRange[]
   /** Number of frames of `range` that are in use by class but held by nobody: they wait on a list of the kernel's. */
   countIdle(range: PfnRange): number
   /** True when the host can read this frame. Asked for frames the guest calls poisoned when the guest is not trusted. */
@@ -60,6 +62,7 @@ export interface DumpPlan {
 export function planDump(witnesses: Witnesses, policy: Policy, onRun?: (run: PlanRun) => void): DumpPlan {
   const verdicts = decideVerdicts(policy)
   const protectedSet = PfnSet.of(witnesses.protectedFrames)
+  const listed = mergeRanges(witnesses.notDumped)
   const plan = {
     present: new PfnSet(),
     write: new PfnSet(),
@@ -68,7 +71,7 @@ export function planDump(witnesses: Witnesses, policy: Policy, onRun?: (run: Pla
     total: 0,
     counts: new Float64Array(guestClasses.length * STATES),
     fates: new Float64Array(3),
-    notes: new Float64Array(4),
+    notes: new Float64Array(Object.keys(NOTE).length),
     protectedUnbacked: 0,
     idleUnbacked: 0,
     offlineTold: policy.offlineTold,
@@ -107,7 +110,9 @@ export function planDump(witnesses: Witnesses, policy: Policy, onRun?: (run: Pla
       const isAbsent = guestClass === GUEST_CLASS.inUse && hostState === HOST_STATE.unbacked
       // Where the kernel cannot say offline, what it gave to a balloon looks like this too: it is counted as that.
       const idle = isAbsent && policy.offlineTold ? witnesses.countIdle(run) : 0
-      account(plan, run, guestClass, hostState, fate, verdicts.note[index] as number)
+      const note = verdicts.note[index] as number
+      account(plan, run, guestClass, hostState, fate, note)
+      if (note === NOTE.missing) moveNotes(plan, note, NOTE.listed, countInside(run, listed))
       plan.idleUnbacked += idle
       if (guard === 1 && policy.offlineTold && hostState === HOST_STATE.unbacked && reliedUpon(guestClass)) {
         plan.protectedUnbacked += run.count - idle
@@ -140,6 +145,17 @@ function account(
   }
   if (fate === FATE.write) plan.write.add(run)
   else if (fate === FATE.zero) plan.zero.add(run)
+}
+
+function countInside(run: PfnRange, ranges: readonly PfnRange[]): number {
+  let frames = 0
+  for (const piece of cutRange(run, ranges)) if (piece.inside) frames += piece.count
+  return frames
+}
+
+function moveNotes(plan: MutablePlan, from: number, to: number, frames: number): void {
+  plan.notes[from] = (plan.notes[from] as number) - frames
+  plan.notes[to] = (plan.notes[to] as number) + frames
 }
 
 /** A frame of the kernel image that was given back (init memory) is free or ballooned: nobody relies on it. */

@@ -164,7 +164,8 @@ export function findDisagreements(plan: DumpPlan, frameBytes: number, notAsked =
   const inUse = hostStates.reduce((sum, _, state) => sum + at(GUEST_CLASS.inUse, state), 0)
   const inUseUnbacked = at(GUEST_CLASS.inUse, HOST_STATE.unbacked)
   const offlineUntold = plan.notes[NOTE.offlineUntold] ?? 0
-  const suspicious = plan.offlineTold ? inUseUnbacked - plan.idleUnbacked : 0
+  const listed = plan.notes[NOTE.listed] ?? 0
+  const suspicious = plan.offlineTold ? inUseUnbacked - plan.idleUnbacked - listed : 0
   return {
     reclaimableBytes: reclaimable * frameBytes,
     untouched: plan.notes[NOTE.untouched] ?? 0,

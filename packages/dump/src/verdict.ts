@@ -18,8 +18,11 @@ export interface Policy {
   readonly offlineTold: boolean
 }
 
-/** What a verdict is worth telling in the report. */
-export const NOTE = { none: 0, untouched: 1, missing: 2, offlineUntold: 3 } as const
+/**
+ * What a verdict is worth telling in the report. `listed`: missing, where the source lists what it never looked at or what
+ * is no RAM of a machine, which is nothing to worry about.
+ */
+export const NOTE = { none: 0, untouched: 1, missing: 2, offlineUntold: 3, listed: 4 } as const
 
 const CLASSES = guestClasses.length
 const STATES = hostStates.length

@@ -6,7 +6,10 @@ export interface RamExtent extends PfnRange {
   readonly name: string
 }
 
-/** A part of the guest's physical address space that is listed, not dumped: video RAM, firmware, devices. */
+/**
+ * A part of the guest's physical address space that is listed, not dumped: video RAM, firmware, devices. Inside guest RAM:
+ * frames that the source never looked at, or where a machine has no RAM. Those without memory are not missing.
+ */
 export interface NotDumped {
   readonly name: string
   /** Guest physical address, in bytes. */
