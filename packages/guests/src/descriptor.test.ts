@@ -38,6 +38,7 @@ test.each([
   ],
   ['a core without its file', { backend: 'xen', source: { kind: 'core' } }, /source\.file/],
   ['a kind of xen source there is not', { backend: 'xen', source: { kind: 'dump' } }, /source\.kind/],
+  ['a saved state without its file', { backend: 'hyperv', source: { kind: 'saved-state' } }, /source\.file/],
   ['no JSON', '{"backend"', /expected JSON/],
 ])('refuses %s, and says where', async (_, content, message) => {
   const error = await load(content).catch((reason: unknown) => reason)
@@ -61,4 +62,10 @@ test('takes a xen core, whose path is relative to the descriptor', async () => {
   const descriptor = await load({ backend: 'xen', source: { kind: 'core', file: 'web-1.core' } })
   expect(descriptor.backend).toBe('xen')
   await expect(descriptor.open({ stateDir: folder })).rejects.toThrow(`at ${join(folder, 'web-1.core')}`)
+})
+
+test('takes a saved state of Hyper-V, whose path is relative to the descriptor', async () => {
+  const descriptor = await load({ backend: 'hyperv', source: { kind: 'saved-state', file: 'web-1.vmrs' } })
+  expect(descriptor.backend).toBe('hyperv')
+  await expect(descriptor.open({ stateDir: folder })).rejects.toThrow(`at ${join(folder, 'web-1.vmrs')}`)
 })

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openHyperv } from '@ullage/hyperv'
 import { OfflineError, type OpenGuest } from '@ullage/offline-query'
-import { resum, smallSavedState } from './small-saved-state.ts'
+import { resum, SMALL_BLOCKS, smallSavedState } from './small-saved-state.ts'
 
 /** What became of the mutated files. */
 export interface FuzzOutcome {
@@ -15,7 +15,14 @@ export interface FuzzOutcome {
   readonly slowestMs: number
 }
 
-const FORMS = ['raw', 'pages', 'whole'] as const
+/** A block as it is, to be large, and compressed ones; each with and without a commit that waits. */
+const BASES = (['raw', 'pages', 'whole'] as const).flatMap((form) => {
+  const blocks = form === 'raw' ? SMALL_BLOCKS.slice(2) : SMALL_BLOCKS.slice(1)
+  return [
+    { form, blocks },
+    { form, blocks, pending: { table: 1 } },
+  ]
+})
 /** Values that tend to break sums, shifts and bounds. */
 const ODD = [
   0, 1, 0x7f, 0x80, 0xff, 0x1000, 0x7fff_ffff, 0x8000_0000, 0xffff_fffc, 0xffff_fffd, 0xffff_fffe, 0xffff_ffff,
@@ -27,8 +34,7 @@ const ODD = [
  */
 export async function fuzzSavedState(folder: string, options: { files: number; seed: number }): Promise<FuzzOutcome> {
   const random = randomFrom(options.seed)
-  const bases = FORMS.flatMap((form) => [{}, { pending: { table: 1 } }].map((more) => ({ form, ...more })))
-  const originals = bases.map((base, i) => readFileSync(smallSavedState(join(folder, `base-${i}.vmrs`), base)))
+  const originals = BASES.map((base, i) => readFileSync(smallSavedState(join(folder, `base-${i}.vmrs`), base)))
   const path = join(folder, 'mutated.vmrs')
   const outcome = { opened: 0, refused: 0, read: 0, unreadable: 0, slowestMs: 0 }
   for (let i = 0; i < options.files; i++) {

@@ -226,6 +226,13 @@ test.each<[string, string, RegExp, (path: string) => void]>([
   ['headers only', 'CORRUPT', /the replay log should be at bytes/, (path) => truncateSync(path, 8192)],
   ['a file cut in half', 'CORRUPT', /should be at bytes .* the file has only/, (path) => truncateSync(path, 400_000)],
   [
+    'a RamBlock beyond the end',
+    'CORRUPT',
+    /RamBlock1 should be at bytes \[.*\), the file has only [0-9]+: it was cut off/,
+    (path) =>
+      void edit(path, (bytes) => (bytes.writeUInt32LE(0x7fff_0000, bytes.indexOf('RamBlock1\0') + 14), resum(bytes))),
+  ],
+  [
     'two broken headers',
     'CORRUPT',
     /neither copy of its header has the right checksum/,

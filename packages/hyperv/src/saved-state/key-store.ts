@@ -151,11 +151,18 @@ class Columns {
     this.#name = name
   }
 
-  /** Whether `key` is one of the numbered ones by its name; it is kept then. */
+  /** Whether `key` is one of the numbered ones by its name; it is kept then. Throws when its value lies outside the file. */
   take(key: { name: string; parent: number; type: number; valueOffsetBytes: number; valueSizeBytes: number }): boolean {
     if (!key.name.startsWith(this.#name) || key.type !== KeyType.array) return false
     const digits = key.name.slice(this.#name.length)
     if (!/^(0|[1-9][0-9]{0,14})$/.test(digits)) return false
+    const end = key.valueOffsetBytes + key.valueSizeBytes
+    if (end > this.#file.sizeBytes) {
+      throw corrupt(
+        this.#file,
+        `${key.name} should be at bytes [${key.valueOffsetBytes}, ${end}), the file has only ${this.#file.sizeBytes}: it was cut off`,
+      )
+    }
     this.#rows.push(Number(digits), key.parent, key.valueOffsetBytes, key.valueSizeBytes)
     if (this.#rows.length > 4 * MAX_NUMBERED) {
       throw unsupported(this.#file, `${MAX_NUMBERED} keys ${this.#name} at most`, 'more')

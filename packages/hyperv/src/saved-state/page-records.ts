@@ -65,7 +65,7 @@ export class PageRecords {
     ]
     const input = this.#bytes.subarray(at, at + stored)
     if (kind === RAW) into.set(input.subarray(from, from + into.length))
-    else if (kind === FILL) for (let i = 0; i < into.length; i++) into[i] = input[(from + i) & 7] as number
+    else if (kind === FILL) fill(into, input, from)
     else {
       const isWhole = into.length === size
       const page = isWhole ? into : this.#scratch.subarray(0, size)
@@ -87,6 +87,13 @@ export class PageRecords {
     }
     return low * COLUMNS
   }
+}
+
+/** Repeats the eight bytes of `pattern`, from byte `from` of the repetition on. */
+function fill(into: Uint8Array, pattern: Uint8Array, from: number): void {
+  const first = pattern[0] as number
+  if (pattern.every((byte) => byte === first)) into.fill(first)
+  else for (let i = 0; i < into.length; i++) into[i] = pattern[(from + i) & 7] as number
 }
 
 /** Appends to `records` and returns how many bytes they make. */

@@ -2,8 +2,8 @@ import { array, bytes, struct, u16, u32, u64, u8 } from '@ullage/layout'
 
 /**
  * Structures of the container HyperVStorage, which Hyper-V uses for .vmcx and .vmrs alike, all little-endian and packed.
- * Names and offsets: microsoft/openvmm support/hvs_file/FORMAT.md; each was held against a file that Hyper-V wrote, see
- * SAVED-STATE.md.
+ * Names and offsets: microsoft/openvmm support/hvs_file/FORMAT.md; what of it a file of Hyper-V's own bears out is in the
+ * README.
  */
 const packed = { packed: true } as const
 
