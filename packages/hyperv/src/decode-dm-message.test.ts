@@ -8,7 +8,7 @@ import * as made from '../test/made-dm-message.ts'
 const hex = (text: string) => Buffer.from(text, 'hex')
 
 /** As they were on the wire between Linux's hv_balloon and QEMU's hv-balloon, but for those of types neither sends. */
-const messages: [DmSender, Uint8Array, { readonly kind: string }][] = [
+const messages: [DmSender, Uint8Array, { readonly kind: string; readonly [field: string]: unknown }][] = [
   [
     'guest',
     hex('01001000010000000000020000000000'),
