@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, realpathSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, readFileSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
-import { lockFile } from '@ullage/native'
+import { lockPath } from '@ullage/native'
 import { QemuError } from './qemu-error.ts'
 
 /** Keeps every other dump of one guest away from it, until disposed or until its holder and the holder's guardian died. */
@@ -40,26 +40,6 @@ function inStateDir<T>(stateDir: string, body: () => T): T {
     const what = `expected a state folder to write to at ${stateDir}, found: ${cause.message}`
     throw new QemuError('ACCESS_DENIED', `${what}; name another one, or run as its owner`, { cause })
   }
-}
-
-/**
- * Locks the file at `path` and writes this process's id into it. Returns its descriptor, or undefined when another one
- * holds it. The file is never removed: another process may be about to lock it.
- */
-export function lockPath(path: string): number | undefined {
-  const fd = openSync(path, 'a+', 0o600)
-  try {
-    if (lockFile(fd)) {
-      ftruncateSync(fd)
-      writeSync(fd, `${process.pid}\n`)
-      return fd
-    }
-  } catch (error) {
-    closeSync(fd)
-    throw error
-  }
-  closeSync(fd)
-  return undefined
 }
 
 /** Names one guest's files in a state folder. Throws NOT_LISTENING when there is nothing at `socketPath`. */

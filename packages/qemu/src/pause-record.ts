@@ -1,7 +1,7 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { listRecords, type ProcessIdentity, readRecord, writeRecord } from '@ullage/native'
 import { isObject } from './json-fields.ts'
-import type { ProcessIdentity } from './qemu-process.ts'
 
 /** What is known of a guest that we stop, on disk from the moment before it stops until it runs again. */
 export interface PauseRecord {
@@ -17,13 +17,9 @@ export function pauseRecordPath(stateDir: string, guestKey: string): string {
   return join(stateDir, `${guestKey}${SUFFIX}`)
 }
 
-/** Writes the record so that a reader finds all of it or nothing; makes its folder when missing. */
+/** Whoever writes it holds the guest's lock. */
 export function writePauseRecord(path: string, record: PauseRecord): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  // Whoever writes it holds the guest's lock, so one name will do, and what a dead writer left is written over.
-  const partial = `${path}.partial`
-  writeFileSync(partial, `${JSON.stringify(record)}\n`, { mode: 0o600, flush: true })
-  renameSync(partial, path)
+  writeRecord(path, record)
 }
 
 export function removePauseRecord(path: string): void {
@@ -32,26 +28,13 @@ export function removePauseRecord(path: string): void {
 
 /** Paths of the records in `stateDir`; none when there is no such folder. */
 export function listPauseRecords(stateDir: string): string[] {
-  try {
-    return readdirSync(stateDir)
-      .filter((name) => name.endsWith(SUFFIX))
-      .map((name) => join(stateDir, name))
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
-    throw error
-  }
+  return listRecords(stateDir, SUFFIX)
 }
 
 /** Reads a record, or undefined when another process has removed it meanwhile. Throws Error when it is damaged. */
 export function readPauseRecord(path: string): PauseRecord | undefined {
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
-  }
-  return decodePauseRecord(text, path)
+  const text = readRecord(path)
+  return text === undefined ? undefined : decodePauseRecord(text, path)
 }
 
 /** Decodes what `writePauseRecord` has written. Throws Error naming `where`. */

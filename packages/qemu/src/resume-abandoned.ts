@@ -1,7 +1,6 @@
 import { closeSync } from 'node:fs'
-import { lockPath } from './lock-guest.ts'
+import { isRunning, lockPath } from '@ullage/native'
 import { listPauseRecords, readPauseRecord, removePauseRecord } from './pause-record.ts'
-import { isRunning } from './qemu-process.ts'
 import { type ResumeOutcome, resumePaused } from './resume-paused.ts'
 
 const RESUME_WITHIN_MS = 10_000

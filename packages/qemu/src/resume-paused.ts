@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { isRunning } from '@ullage/native'
 import { toObject, toText } from './json-fields.ts'
 import type { PauseRecord } from './pause-record.ts'
 import { QemuError } from './qemu-error.ts'
-import { isRunning } from './qemu-process.ts'
 import { QmpClient } from './qmp-client.ts'
 
 /**

@@ -1,6 +1,6 @@
-import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { lockFile } from '@ullage/native'
+import { lockPath } from '@ullage/native'
 import { OfflineError } from '@ullage/offline-query'
 
 /** Keeps every other dump of one domain away from it, until disposed or until its holder and the guardian died. */
@@ -14,7 +14,7 @@ export function lockDomain(path: string, domid: number): DomainLock {
   let fd: number | undefined
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-    fd = tryLock(path)
+    fd = lockPath(path)
   } catch (cause) {
     if (!(cause instanceof Error)) throw cause
     throw new OfflineError(
@@ -37,24 +37,4 @@ export function lockDomain(path: string, domid: number): DomainLock {
       open = false
     },
   }
-}
-
-/**
- * Locks the file at `path` and writes this process's id into it. Returns its descriptor, or undefined when another one
- * holds it. The file is never removed: another process may be about to lock it.
- */
-export function tryLock(path: string): number | undefined {
-  const fd = openSync(path, 'a+', 0o600)
-  try {
-    if (lockFile(fd)) {
-      ftruncateSync(fd)
-      writeSync(fd, `${process.pid}\n`)
-      return fd
-    }
-  } catch (error) {
-    closeSync(fd)
-    throw error
-  }
-  closeSync(fd)
-  return undefined
 }

@@ -1,9 +1,10 @@
+import { ownIdentity } from '@ullage/native'
 import { OfflineError, type PauseLease, throwIfAborted } from '@ullage/offline-query'
+import { bootId } from './boot-id.ts'
 import { Guardian, type GuardianOptions } from './guardian.ts'
 import { goneError } from './hypercall-error.ts'
 import type { DomainInfo, Hypervisor } from './hypervisor.ts'
 import { readPauseRecord, removePauseRecord } from './pause-record.ts'
-import { bootId, ownIdentity } from './process-identity.ts'
 import { settlePause } from './settle-pause.ts'
 
 export interface PauseOptions extends Omit<GuardianOptions, 'record'> {

@@ -1,6 +1,6 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import type { ProcessIdentity } from './process-identity.ts'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { listRecords, type ProcessIdentity, readRecord, writeRecord } from '@ullage/native'
 
 /**
  * How far a pause has got. `pausing` and `unpausing` are written before the hypercall and replaced after it: whoever finds
@@ -33,12 +33,8 @@ export function lockPathOf(recordPath: string): string {
   return `${recordPath.slice(0, -SUFFIX.length)}.xen-lock`
 }
 
-/** Writes the record so that a reader finds all of it or nothing; makes its folder when missing. */
 export function writePauseRecord(path: string, record: PauseRecord): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const partial = `${path}.partial`
-  writeFileSync(partial, `${JSON.stringify(record)}\n`, { mode: 0o600, flush: true })
-  renameSync(partial, path)
+  writeRecord(path, record)
 }
 
 export function removePauseRecord(path: string): void {
@@ -47,24 +43,13 @@ export function removePauseRecord(path: string): void {
 
 /** Paths of the records in `stateDir`; none when there is no such folder. */
 export function listPauseRecords(stateDir: string): string[] {
-  try {
-    return readdirSync(stateDir)
-      .filter((name) => name.endsWith(SUFFIX))
-      .map((name) => join(stateDir, name))
-  } catch (error) {
-    if (isMissing(error)) return []
-    throw error
-  }
+  return listRecords(stateDir, SUFFIX)
 }
 
 /** Reads a record, or undefined when there is none (any more). Throws Error when it is damaged. */
 export function readPauseRecord(path: string): PauseRecord | undefined {
-  try {
-    return decodePauseRecord(readFileSync(path, 'utf8'), path)
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
-  }
+  const text = readRecord(path)
+  return text === undefined ? undefined : decodePauseRecord(text, path)
 }
 
 /** Decodes what `writePauseRecord` has written. Throws Error naming `where`. */
@@ -88,8 +73,4 @@ function isRecord(value: unknown): value is PauseRecord {
     typeof holder.startTicks === 'number' &&
     (fields.stage === 'pausing' || fields.stage === 'paused' || fields.stage === 'unpausing')
   )
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }

@@ -1,8 +1,7 @@
 import { closeSync } from 'node:fs'
-import { tryLock } from './domain-lock.ts'
+import { isRunning, lockPath } from '@ullage/native'
 import type { Hypervisor } from './hypervisor.ts'
 import { listPauseRecords, lockPathOf, readPauseRecord, removePauseRecord } from './pause-record.ts'
-import { isRunning } from './process-identity.ts'
 import { type PauseOutcome, settlePause } from './settle-pause.ts'
 
 /** What became of one domain that an earlier run had left paused. `inUse`: a dump of it, or its guardian, is at work. */
@@ -44,7 +43,7 @@ async function resumeFrom(path: string, open: () => Promise<Hypervisor>): Promis
   if (!record) return undefined
   const guest = `domain ${record.domid}`
   if (isRunning(record.holder)) return { guest, outcome: 'inUse' }
-  const lock = tryLock(lockPathOf(path))
+  const lock = lockPath(lockPathOf(path))
   if (lock === undefined) return { guest, outcome: 'inUse' }
   try {
     using hypervisor = await open()

@@ -1,6 +1,6 @@
 import type { Hypervisor } from './hypervisor.ts'
 import type { PauseRecord } from './pause-record.ts'
-import { bootId } from './process-identity.ts'
+import { bootId } from './boot-id.ts'
 
 /**
  * What became of a pause that somebody left: `resumed` (our pause is taken back; the domain runs unless somebody else has

@@ -7,6 +7,12 @@ export interface ProcessIdentity {
   readonly startTicks: number
 }
 
+/** The process `pid`, or undefined when there is none or it has ended. */
+export function processIdentity(pid: number): ProcessIdentity | undefined {
+  const startTicks = startOf(pid)
+  return startTicks === undefined ? undefined : { pid, startTicks }
+}
+
 /** This process, as `isRunning` knows it. */
 export function ownIdentity(): ProcessIdentity {
   return { pid: process.pid, startTicks: startOf(process.pid) ?? 0 }
@@ -17,9 +23,15 @@ export function isRunning(identity: ProcessIdentity): boolean {
   return startOf(identity.pid) === identity.startTicks
 }
 
-/** Tells one run of this machine from another: domains end with it. */
-export function bootId(): string {
-  return orMissing(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()) ?? ''
+/** What `read` finds in /proc, or undefined when the process or thread is not there (any more). */
+export function orMissing<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'ENOENT' || code === 'ESRCH' || code === 'ENOTDIR') return undefined
+    throw error
+  }
 }
 
 function startOf(pid: number): number | undefined {
@@ -28,14 +40,4 @@ function startOf(pid: number): number | undefined {
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')
   // A zombie has ended: its parent has not looked yet.
   return fields === undefined || fields[0] === 'Z' ? undefined : Number(fields[19])
-}
-
-function orMissing<T>(read: () => T): T | undefined {
-  try {
-    return read()
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'ENOENT' || code === 'ESRCH') return undefined
-    throw error
-  }
 }
