@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { findFiles } from './find-files.mjs'
 import { megabytes, say } from './say.mjs'
 import { SetupError } from './setup-error.mjs'
@@ -19,6 +19,12 @@ export async function unpackVmlinux(apt, suite, era, cache) {
   if (existsSync(target)) return target
   const found = await apt.show(`linux-image-${era.release}-dbg`)
   say(`debug symbols of ${suite}: one file of the ${megabytes(found.sizeBytes)} package is kept`)
+  await unpackDebugPackage(apt, found, target)
+  return target
+}
+
+/** Puts the vmlinux of a -dbg package, as `apt.show` describes it, at `target`, whole or not at all. */
+export async function unpackDebugPackage(apt, found, target) {
   const deb = await apt.download(found)
   const work = `${target}.partial`
   rmSync(work, { recursive: true, force: true })
@@ -26,8 +32,8 @@ export async function unpackVmlinux(apt, suite, era, cache) {
   unpackPackage(deb, work, ['*/vmlinux-*', '*/vmlinux'])
   const [vmlinux] = findFiles(work, /^vmlinux(-|$)/)
   if (vmlinux === undefined) throw new SetupError(`no vmlinux in ${found.name} ${found.version}`)
+  mkdirSync(dirname(target), { recursive: true })
   renameSync(vmlinux, target)
   rmSync(work, { recursive: true })
   rmSync(deb)
-  return target
 }
