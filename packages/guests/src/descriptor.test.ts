@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { loadDescriptor } from './descriptor.ts'
 import { DescriptorError } from './descriptor-error.ts'
+import { resumeAbandoned } from './resume-abandoned.ts'
 
 let folder: string
 beforeAll(async () => {
@@ -37,6 +38,13 @@ test.each([
     /source\.regions\.0\.gpa.*-4096/,
   ],
   ['a core without its file', { backend: 'xen', source: { kind: 'core' } }, /source\.file/],
+  ['a domain without its name', { backend: 'xen', source: { kind: 'domain' } }, /source\.domain.*name of a domain/],
+  ['the control domain', { backend: 'xen', source: { kind: 'domain', domain: 0 } }, /source\.domain.*from 1 on/],
+  [
+    'something else to allow',
+    { backend: 'xen', source: { kind: 'domain', domain: 7, allow: ['everything'] } },
+    /source\.allow\.0/,
+  ],
   ['a kind of xen source there is not', { backend: 'xen', source: { kind: 'dump' } }, /source\.kind/],
   ['a saved state without its file', { backend: 'hyperv', source: { kind: 'saved-state' } }, /source\.file/],
   ['no JSON', '{"backend"', /expected JSON/],
@@ -68,4 +76,33 @@ test('takes a saved state of Hyper-V, whose path is relative to the descriptor',
   const descriptor = await load({ backend: 'hyperv', source: { kind: 'saved-state', file: 'web-1.vmrs' } })
   expect(descriptor.backend).toBe('hyperv')
   await expect(descriptor.open({ stateDir: folder })).rejects.toThrow(`at ${join(folder, 'web-1.vmrs')}`)
+})
+
+test('takes a live xen domain by name or number, and says where one can be opened', async () => {
+  for (const domain of ['web-1', 7]) {
+    const descriptor = await load({
+      backend: 'xen',
+      source: { kind: 'domain', domain, allow: ['populateOnDemand'] },
+    })
+    await expect(descriptor.open({ stateDir: folder })).rejects.toThrow('control domain (dom0) of a Xen host')
+  }
+})
+
+test('resumes what an earlier run left paused, of every backend', async () => {
+  expect(await resumeAbandoned(join(folder, 'nothing-there'))).toEqual([])
+  await writeFile(join(folder, 'aa.xen-paused.json'), '{}')
+  await writeFile(join(folder, 'bb.paused.json'), '{}')
+  const found = await resumeAbandoned(folder)
+  expect(found.map(({ guest, outcome }) => [guest, outcome])).toEqual([
+    [join(folder, 'bb.paused.json'), 'failed'],
+    [join(folder, 'aa.xen-paused.json'), 'failed'],
+  ])
+})
+
+test('takes an image of xl save, whose path is relative to the descriptor', async () => {
+  const descriptor = await load({ backend: 'xen', source: { kind: 'save', file: 'web-1.save' } })
+  await expect(descriptor.open({ stateDir: folder })).rejects.toThrow(
+    `expected an image of xl save at ${join(folder, 'web-1.save')}`,
+  )
+  await expect(load({ backend: 'xen', source: { kind: 'save', file: 'a', offset: 0 } })).rejects.toThrow(/offset/)
 })

@@ -71,15 +71,11 @@ export class Guardian {
   /** Starts a guardian and returns once it has said that it is armed. Throws OfflineError UNAVAILABLE. */
   static async arm(options: GuardianOptions): Promise<Guardian> {
     const [command = process.execPath, ...rest] = commandLine(options)
-    const { LD_LIBRARY_PATH } = process.env
+    // With our environment: it loads the same libraries.
     const guardian = new Guardian(
       spawn(command, rest, {
         detached: true,
         cwd: '/',
-        env: {
-          PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-          ...(LD_LIBRARY_PATH === undefined ? {} : { LD_LIBRARY_PATH }),
-        },
         stdio: ['pipe', 'pipe', 'pipe', ...(options.lockFd === undefined ? [] : [options.lockFd])],
       }),
     )
