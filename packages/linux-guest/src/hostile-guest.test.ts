@@ -9,7 +9,7 @@ const FRAMES = 16_384
 /** The scan reads all of memory once, everything else a few tables and struct pages, whatever the guest says. */
 const MOST_FRAMES_READ = 4 * FRAMES
 
-/** Opens and uses a guest that was tampered with. Any error but a LinuxGuestError fails the test, reads out of bounds too. */
+/** Opens and uses a guest that was tampered with. Any error but a LinuxGuestError fails the test. */
 async function use(guest: SyntheticGuest, kernel: SyntheticKernel): Promise<void> {
   guest.framesRead = 0
   try {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { ERA_LINES, type EraLines, type PageFields, structPageBytes } from '../test/synthetic-guest.ts'
+import { ERA_LINES, type EraLines } from '../test/era-lines.ts'
+import { type PageFields, structPageBytes } from '../test/synthetic-guest.ts'
 import { GUEST_CLASS, type GuestClass, guestClasses } from './guest-class.ts'
 import { PageClassifier } from './page-classifier.ts'
 import { structPage } from './struct-page.ts'

@@ -1,23 +1,12 @@
-import { encodeElfNote, offsetOf, QEMUCPUState } from '@ullage/layout'
 import { describe, expect, test } from 'vitest'
 import { SyntheticGuest, SyntheticKernel, syntheticGuest } from '../test/synthetic-guest.ts'
+import { vcpuNote } from '../test/vcpu-note.ts'
 import { openLinuxGuest } from './linux-guest.ts'
 
 const FRAME_BYTES = 4096
 const DIRECT_MAP = { 4: 0xffff_8880_0000_0000n, 5: 0xff11_0000_0000_0000n } as const
 /** A frame of the image behind its text and tables. */
 const BSS = 300
-
-/** The note QEMU writes of a vCPU that has `pfn` as its root table. */
-function vcpu(pfn: number, cr4 = 0n): Uint8Array {
-  const desc = new Uint8Array(QEMUCPUState.size)
-  const view = new DataView(desc.buffer)
-  view.setUint32(offsetOf(QEMUCPUState, 'version'), 1, true)
-  view.setUint32(offsetOf(QEMUCPUState, 'size'), QEMUCPUState.size, true)
-  view.setBigUint64(offsetOf(QEMUCPUState, 'cr') + 24, BigInt(pfn * FRAME_BYTES), true)
-  view.setBigUint64(offsetOf(QEMUCPUState, 'cr') + 32, cr4, true)
-  return encodeElfNote('QEMU', 0, desc)
-}
 
 /** Has the kernel point to `pfn` by its direct map. */
 function point(kernel: SyntheticKernel, pfn: number, levels: 4 | 5 = 4, at = BSS): void {
@@ -30,7 +19,7 @@ describe('VMCOREINFO that the image of a running kernel points to', () => {
   test('is found without a search of memory', async () => {
     const { guest, kernel } = syntheticGuest()
     point(kernel, kernel.vmcoreinfoPfn)
-    const linux = await openLinuxGuest(guest, { elfNotes: vcpu(kernel.rootPfn), search: false })
+    const linux = await openLinuxGuest(guest, { elfNotes: vcpuNote(kernel.rootPfn), search: false })
     expect(linux).toMatchObject({ vmcoreinfoFrom: 'scan', kernel: '6.12.0-synthetic', warnings: [] })
     expect(linux.protectedFrames().some(({ start, count }) => start <= 11_000 && 11_000 < start + count)).toBe(true)
     // The image of 2 MiB, tables and struct pages of the frames in question.
@@ -40,14 +29,14 @@ describe('VMCOREINFO that the image of a running kernel points to', () => {
   test('is found through five levels, and from the second table of a process', async () => {
     const { guest, kernel } = syntheticGuest({ fiveLevel: true })
     point(kernel, kernel.vmcoreinfoPfn, 5)
-    const five = { elfNotes: vcpu(kernel.rootPfn, 1n << 12n), search: false }
+    const five = { elfNotes: vcpuNote(kernel.rootPfn, 1n << 12n), search: false }
     await expect(openLinuxGuest(guest, five)).resolves.toMatchObject({ vmcoreinfoFrom: 'scan' })
-    const four = { elfNotes: vcpu(kernel.rootPfn), search: false }
+    const four = { elfNotes: vcpuNote(kernel.rootPfn), search: false }
     await expect(openLinuxGuest(guest, four)).rejects.toMatchObject({ code: 'NO_VMCOREINFO' })
 
     const other = syntheticGuest()
     point(other.kernel, other.kernel.vmcoreinfoPfn)
-    const second = { elfNotes: vcpu(other.kernel.rootPfn + 1), search: false }
+    const second = { elfNotes: vcpuNote(other.kernel.rootPfn + 1), search: false }
     await expect(openLinuxGuest(other.guest, second)).resolves.toMatchObject({ vmcoreinfoFrom: 'scan' })
   })
 
@@ -55,12 +44,12 @@ describe('VMCOREINFO that the image of a running kernel points to', () => {
     const { guest, kernel } = syntheticGuest()
     point(kernel, 11_500)
     guest.write(11_500 * FRAME_BYTES, new TextEncoder().encode('OSRELEASE=6.12.0-synthetic\n'))
-    await expect(openLinuxGuest(guest, { elfNotes: vcpu(kernel.rootPfn), search: false })).rejects.toMatchObject({
+    await expect(openLinuxGuest(guest, { elfNotes: vcpuNote(kernel.rootPfn), search: false })).rejects.toMatchObject({
       code: 'NO_VALID_VMCOREINFO',
       message: expect.stringContaining('which the kernel image points to'),
     })
     // Searched for, the real one is found.
-    await expect(openLinuxGuest(guest, { elfNotes: vcpu(kernel.rootPfn) })).resolves.toMatchObject({
+    await expect(openLinuxGuest(guest, { elfNotes: vcpuNote(kernel.rootPfn) })).resolves.toMatchObject({
       kernel: '6.12.0-synthetic',
     })
   })
@@ -70,11 +59,11 @@ describe('VMCOREINFO that the image of a running kernel points to', () => {
     point(kernel, kernel.vmcoreinfoPfn)
     point(kernel, 11_500, 4, BSS + 1)
     for (const pfn of [11_500, kernel.textPfn + BSS + 2, kernel.textPfn + BSS - 1]) guest.unbacked.add(pfn)
-    await expect(openLinuxGuest(guest, { elfNotes: vcpu(kernel.rootPfn), search: false })).resolves.toMatchObject({
+    await expect(openLinuxGuest(guest, { elfNotes: vcpuNote(kernel.rootPfn), search: false })).resolves.toMatchObject({
       vmcoreinfoFrom: 'scan',
     })
     guest.unbacked.add(kernel.textPfn + BSS)
-    await expect(openLinuxGuest(guest, { elfNotes: vcpu(kernel.rootPfn), search: false })).rejects.toMatchObject({
+    await expect(openLinuxGuest(guest, { elfNotes: vcpuNote(kernel.rootPfn), search: false })).rejects.toMatchObject({
       code: 'NO_VMCOREINFO',
     })
   })
@@ -100,7 +89,7 @@ describe('VMCOREINFO that the image of a running kernel points to', () => {
       if (pfn < 4000) guest.frame(pfn).set(new Uint8Array(words.buffer))
     }
     const started = performance.now()
-    await expect(openLinuxGuest(guest, { elfNotes: vcpu(kernel.rootPfn), search: false })).rejects.toMatchObject({
+    await expect(openLinuxGuest(guest, { elfNotes: vcpuNote(kernel.rootPfn), search: false })).rejects.toMatchObject({
       code: expect.stringMatching(/VMCOREINFO|NOT_RUNNING/),
     })
     expect(performance.now() - started).toBeLessThan(20_000)

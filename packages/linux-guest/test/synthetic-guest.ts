@@ -1,69 +1,11 @@
 import type { PfnRange } from '@ullage/pages'
 import { encodeElfNote } from '@ullage/layout'
 import type { GuestView } from '../src/index.ts'
+import { ERA_LINES, type EraLines } from './era-lines.ts'
 
 const FRAME_BYTES = 4096
 const START_KERNEL_MAP = 0xffff_ffff_8000_0000n
 const SECTION_FRAMES = 32_768
-
-/** What kernels of an era export of struct page. Values of real ones. */
-export const ERA_LINES = {
-  '5.10': {
-    'NUMBER(PG_lru)': '4',
-    'NUMBER(PG_private)': '13',
-    'NUMBER(PG_swapcache)': '10',
-    'NUMBER(PG_swapbacked)': '19',
-    'NUMBER(PG_slab)': '9',
-    'NUMBER(PG_head_mask)': '65536',
-    'OFFSET(page.compound_head)': '8',
-    'OFFSET(page.compound_dtor)': '16',
-    'NUMBER(HUGETLB_PAGE_DTOR)': '2',
-    'NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)': '-129',
-    'NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)': '-257',
-  },
-  '6.6': {
-    'NUMBER(PG_lru)': '4',
-    'NUMBER(PG_private)': '13',
-    'NUMBER(PG_swapcache)': '10',
-    'NUMBER(PG_swapbacked)': '19',
-    'NUMBER(PG_slab)': '9',
-    'NUMBER(PG_hwpoison)': '22',
-    'NUMBER(PG_hugetlb)': '8',
-    'NUMBER(PG_head_mask)': '65536',
-    'OFFSET(page.compound_head)': '8',
-    'NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)': '-129',
-    'NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)': '-257',
-  },
-  '6.12': {
-    'NUMBER(PG_lru)': '5',
-    'NUMBER(PG_private)': '14',
-    'NUMBER(PG_swapcache)': '10',
-    'NUMBER(PG_swapbacked)': '18',
-    'NUMBER(PG_hwpoison)': '20',
-    'NUMBER(PG_head_mask)': '64',
-    'OFFSET(page.compound_head)': '8',
-    'NUMBER(PAGE_SLAB_MAPCOUNT_VALUE)': '-184549376',
-    'NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)': '-201326592',
-    'NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)': '-268435456',
-    'NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)': '-251658240',
-  },
-  '7.2': {
-    'NUMBER(PG_lru)': '5',
-    'NUMBER(PG_private)': '14',
-    'NUMBER(PG_swapcache)': '10',
-    'NUMBER(PG_swapbacked)': '17',
-    'NUMBER(PG_hwpoison)': '21',
-    'NUMBER(PG_head_mask)': '64',
-    'OFFSET(page.compound_info)': '8',
-    'NUMBER(PAGE_SLAB_MAPCOUNT_VALUE)': '-184549376',
-    'NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)': '-201326592',
-    'NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)': '-268435456',
-    'NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)': '-251658240',
-    'NUMBER(PAGE_UNACCEPTED_MAPCOUNT_VALUE)': '-150994944',
-  },
-} as const
-
-export type EraLines = keyof typeof ERA_LINES
 
 export interface SyntheticOptions {
   readonly era?: EraLines
