@@ -20,6 +20,12 @@ const files = z
 
 const savedState = z.strictObject({ kind: z.literal('saved-state'), file: z.string().min(1) })
 
-const source = z.discriminatedUnion('kind', [files, savedState])
+const live = z.strictObject({
+  kind: z.literal('qmp'),
+  socket: z.string().min(1),
+  trace: z.string().min(1).optional(),
+})
+
+const source = z.discriminatedUnion('kind', [files, savedState, live])
 
 export const hyperv = backend({ source, open: openHyperv })

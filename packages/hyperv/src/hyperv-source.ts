@@ -32,8 +32,17 @@ export interface SavedStateSource {
   readonly file: string
 }
 
+/** A live guest of a QEMU on this host that is its Dynamic Memory host (hv-balloon, QEMU 8.2 and later). */
+export interface QmpSource {
+  readonly kind: 'qmp'
+  /** Path of a QMP socket that nobody else uses (`-qmp unix:PATH,server=on,wait=off`). */
+  readonly socket: string
+  /** QEMU's log with its trace events (`-trace 'hv_balloon_*' -D FILE`), from the start of this QEMU on. */
+  readonly trace?: string | undefined
+}
+
 /** Where a Hyper-V guest is. */
-export type HypervSource = FilesSource | SavedStateSource
+export type HypervSource = FilesSource | SavedStateSource | QmpSource
 
 export interface OpenHypervOptions {
   /** Folder for what must outlive this process: locks, and records of guests that are paused. Made when missing. */

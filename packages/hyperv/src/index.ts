@@ -5,7 +5,14 @@ export type { DmCapabilitySet, DmMessage, DmPressure, DmSender, DmVersion } from
 export { DmMessageError, type DmMessageErrorCode } from './dm-message-error.ts'
 export type { DmRanges } from './dm-ranges.ts'
 export { DmState } from './dm-state.ts'
-export type { FileRegion, FilesSource, HypervSource, OpenHypervOptions, SavedStateSource } from './hyperv-source.ts'
+export type {
+  FileRegion,
+  FilesSource,
+  HypervSource,
+  OpenHypervOptions,
+  QmpSource,
+  SavedStateSource,
+} from './hyperv-source.ts'
 export { openHyperv } from './open-hyperv.ts'
 export { parseDmRanges } from './read-dm-ranges.ts'
 export { type DmLine, readDmMessages } from './read-dm-messages.ts'

@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import type { OpenGuest } from '@ullage/offline-query'
 import type { PfnRange } from '@ullage/pages'
+import { channelWarnings } from './channel-warnings.ts'
 import type { DmRanges } from './dm-ranges.ts'
 import { DmState } from './dm-state.ts'
 import { readDmMessages } from './read-dm-messages.ts'
@@ -26,27 +27,6 @@ export async function readChannel(
   const about = basename(path)
   return {
     ranges: state.ranges(),
-    warnings: [...startMissing(state, messages, about), ...faults(state, firstFault, about), ...unanswered(state)],
+    warnings: channelWarnings(state, { about, messages, firstFault }),
   }
-}
-
-function startMissing(state: DmState, messages: number, about: string): OpenGuest['warnings'] {
-  if (state.sawStart) return []
-  const found = messages === 0 ? 'holds no messages' : 'begins in the middle of the channel'
-  const text = `${about} ${found}: what was ballooned or hot-added before is unknown`
-  return [{ code: 'DM_START_MISSING', text }]
-}
-
-function faults(state: DmState, line: number | undefined, about: string): OpenGuest['warnings'] {
-  const [first] = state.faults
-  if (first === undefined) return []
-  const counts = state.faults.map(({ code, count }) => `${code} ${count}`).join(', ')
-  const text = `faults in the messages of ${about} (${counts}), the first in line ${line}: ${first.first.text}; what they leave open is unknown`
-  return [{ code: 'DM_FAULTS', text }]
-}
-
-function unanswered(state: DmState): OpenGuest['warnings'] {
-  if (state.unansweredFrames === 0) return []
-  const text = `the guest has not answered for ${state.unansweredFrames} frames that it was asked to balloon: it may be about to, or ignore it for ever, as one that can hibernate does`
-  return [{ code: 'DM_UNANSWERED', text }]
 }

@@ -11,6 +11,8 @@ export interface HypervMessages {
   readonly messages: string
   /** `{ "ballooned": [[start, count], …], "hotAdded": [[start, count], …] }`, in frames. */
   readonly ranges: string
+  /** QEMU's log with its hv_balloon trace events: the same messages, as the host saw them. */
+  readonly trace: string
   /** One u64 of KPF_* bits for each frame from 0, read moments before the guest was stopped: offline is exact. */
   readonly kpageflags: BigUint64Array
 }
@@ -54,6 +56,7 @@ async function messagesIn(dir: string): Promise<HypervMessages> {
   return {
     messages: join(dir, 'dm.jsonl'),
     ranges: join(dir, 'dm-ranges.json'),
+    trace: join(dir, 'dm-trace.txt'),
     kpageflags: await readWords(join(dir, 'kpageflags.bin')),
   }
 }
