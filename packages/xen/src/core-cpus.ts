@@ -1,6 +1,6 @@
+import type { CpuState } from '@ullage/layout'
 import { VcpuGuestContext } from './core-layout.ts'
 import { type CoreSection, corrupt } from './core-sections.ts'
-import type { CpuState } from '@ullage/layout'
 import { type GuestFile, readBytes } from './guest-file.ts'
 import { contextState } from './vcpu-context.ts'
 

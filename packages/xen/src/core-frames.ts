@@ -5,6 +5,7 @@ import { INVALID_FRAME, PAGE_BYTES } from './core-layout.ts'
 import { type CoreSection, corrupt } from './core-sections.ts'
 import { FrameRuns } from './frame-runs.ts'
 import { refuseFragments } from './refuse-fragments.ts'
+import { Turns } from './turns.ts'
 
 const PIECE_BYTES = 1 << 20
 /** Frames that 52 physical address bits can name. */
@@ -26,11 +27,12 @@ export interface CoreFrames {
  * Reads `.xen_p2m` (PV) or `.xen_pfn` (auto-translated) in pieces. Throws OfflineError CORRUPT when the table is absent,
  * does not fit the pages, or its frames do not ascend or lie beyond any machine's memory.
  */
-export function readCoreFrames(
+export async function readCoreFrames(
   file: GuestFile,
   header: CoreHeader,
   sections: { pages: CoreSection; p2m: CoreSection | undefined; pfn: CoreSection | undefined },
-): CoreFrames {
+  signal: AbortSignal | undefined,
+): Promise<CoreFrames> {
   const { p2m, pfn } = sections
   if ((p2m === undefined) === (pfn === undefined)) {
     throw corrupt(file, `expected a section .xen_p2m or .xen_pfn, found ${p2m ? 'both' : 'neither'}`)
@@ -44,7 +46,9 @@ export function readCoreFrames(
   const machine = p2m ? new FrameRuns() : undefined
   let padding = 0
   let index = 0
+  const turns = new Turns(signal)
   for (const view of pieces(file, table)) {
+    await turns.take()
     for (let at = 0; at < view.byteLength; at += entryBytes, index++) {
       const frame = readU64(view, at)
       if (frame === Number(INVALID_FRAME) && view.getBigUint64(at, true) === INVALID_FRAME) {

@@ -1,5 +1,5 @@
-import { badSave } from './bad-save.ts'
 import type { CpuSegment, CpuState } from '@ullage/layout'
+import { badSave } from './bad-save.ts'
 import {
   HVM_FILE_MAGIC,
   HVM_SAVE_CPU,

@@ -1,7 +1,7 @@
+import { cpuNotes } from '@ullage/layout'
 import { fileGuest, identityAddressSpace, type OpenGuest, throwIfAborted } from '@ullage/offline-query'
 import { endOf } from '@ullage/pages'
 import { badSave } from './bad-save.ts'
-import { cpuNotes } from '@ullage/layout'
 import { FileMemory, type FilePages } from './file-memory.ts'
 import { type GuestFile, openGuestFile } from './guest-file.ts'
 import { type GuestRam, guestRam, isPlausibleEnd } from './guest-ram.ts'

@@ -1,3 +1,4 @@
+import { OfflineError } from '@ullage/offline-query'
 import { badSave, unreadSave } from './bad-save.ts'
 import {
   DOMAIN_X86_HVM,
@@ -20,7 +21,6 @@ import {
   XL_MANDATORY_FLAG_STREAMV2,
 } from './save-layout.ts'
 import type { SaveReader } from './save-reader.ts'
-import { OfflineError } from '@ullage/offline-query'
 
 /** What files that are no image begin with, and what to do about it. */
 const BEGINNINGS: readonly (readonly [string, string])[] = [

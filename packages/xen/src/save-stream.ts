@@ -1,13 +1,9 @@
-import { setImmediate } from 'node:timers/promises'
-import { throwIfAborted } from '@ullage/offline-query'
 import { badSave, unreadSave } from './bad-save.ts'
 import { readImageHeader } from './save-header.ts'
 import { LIBXL_REC, MAX_RECORD_BYTES, REC, REC_OPTIONAL } from './save-layout.ts'
 import type { SaveReader, SaveRecord } from './save-reader.ts'
 import { SavedDomain } from './saved-domain.ts'
-
-/** Longest time without a turn of the event loop, without which no abort would ever be seen. */
-const TURN_MS = 20
+import { Turns } from './turns.ts'
 
 /**
  * Goes through libxl's stream, from the first record to END, and through libxc's stream in it. Throws OfflineError: CORRUPT
@@ -72,22 +68,4 @@ function refuseUnknown(reader: SaveReader, record: SaveRecord, stream: string): 
     reader.path,
     `the record of ${stream} at byte ${record.startBytes} has the type ${type}, which is not known and may not be skipped`,
   )
-}
-
-/** Lets the event loop turn now and then. */
-class Turns {
-  readonly #signal: AbortSignal | undefined
-  #turned = performance.now()
-
-  constructor(signal: AbortSignal | undefined) {
-    this.#signal = signal
-  }
-
-  async take(): Promise<void> {
-    if (performance.now() - this.#turned > TURN_MS) {
-      await setImmediate()
-      this.#turned = performance.now()
-    }
-    throwIfAborted(this.#signal)
-  }
 }

@@ -1,6 +1,6 @@
+import type { CpuState } from '@ullage/layout'
 import { badSave, unreadSave } from './bad-save.ts'
 import { PAGE_BYTES, SHARED_INFO_MAX_PFN, VcpuGuestContext } from './core-layout.ts'
-import type { CpuState } from '@ullage/layout'
 import { readHvmContext } from './hvm-context.ts'
 import { P2mFrames, PvInfo, REC, REC_OPTIONAL, VcpuHeader } from './save-layout.ts'
 import { SavePages } from './save-pages.ts'

@@ -1,5 +1,5 @@
-import { VcpuGuestContext, VGCF_IN_KERNEL } from './core-layout.ts'
 import { type CpuState, cpuSegment as segment } from '@ullage/layout'
+import { VcpuGuestContext, VGCF_IN_KERNEL } from './core-layout.ts'
 
 type Context = ReturnType<typeof VcpuGuestContext.read>
 

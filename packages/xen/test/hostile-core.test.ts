@@ -1,4 +1,14 @@
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openXenCoreView, unpackXenFixture, XEN_FIXTURE_NAMES } from '@ullage/lab'
@@ -221,4 +231,53 @@ test('a file that is cut off after it was opened is unreadable there', async () 
   await using guest = await openMade({ frames })
   truncateSync(join(folder, 'made.core'), 4096)
   expect(() => guest.memory.read({ start: 5, count: 1 }, new Uint8Array(4096))).toThrow(/cannot read frame 5.*ended/)
+})
+
+test('a core whose frames stand all alone is refused where the map of them would take too much memory', async () => {
+  const most = 2 ** 23
+  const count = most + 1
+  const table = 2 ** 36
+  const core = makeCore({
+    frames: [0n],
+    header: { pages: BigInt(count) },
+    sections: {
+      '.xen_pages': { offset: 4096n, size: BigInt(count) * 4096n },
+      '.xen_pfn': { offset: BigInt(table), size: BigInt(count) * 8n },
+    },
+  })
+  const path = join(folder, 'scattered.core')
+  writeFileSync(path, core)
+  const file = openSync(path, 'r+')
+  const entries = new BigUint64Array(2 ** 17)
+  for (let done = 0; done < count; done += entries.length) {
+    for (let i = 0; i < entries.length; i++) entries[i] = BigInt(2 * (done + i))
+    writeSync(file, new Uint8Array(entries.buffer), 0, Math.min(entries.length, count - done) * 8, table + done * 8)
+  }
+  closeSync(file)
+  const error = await refusal(() => open('scattered.core'))
+  expect(error.code).toBe('UNSUPPORTED')
+  expect(error.message).toMatch(
+    /8388608 runs at most.*192 MiB.*\.xen_pfn of .*frame 16777216: memory in so many pieces/,
+  )
+  const controller = new AbortController()
+  setTimeout(() => controller.abort(), 5)
+  const { signal } = controller
+  const options = { baseDir: folder, stateDir: folder, signal }
+  await expect(openXen({ kind: 'core', file: 'scattered.core' }, options)).rejects.toMatchObject({ name: 'AbortError' })
+  rmSync(path)
+})
+
+test('what xl dump-core never looks at is listed, and said where a PVH guest would have RAM there', async () => {
+  const listed = async (core: MadeCore): Promise<string[]> => {
+    await using guest = await openMade(core)
+    const { notDumped } = guest.memory
+    return [
+      ...notDumped.map(({ name, startBytes, sizeBytes }) => `${name} ${startBytes / 4096}+${sizeBytes / 4096}`),
+      ...guest.warnings.map(({ code }) => code),
+    ]
+  }
+  const holes = ['video 160+32', 'devices 983040+65536']
+  expect(await listed({ frames: [0n, 200n] })).toEqual(holes)
+  expect(await listed({ frames: [0n, 0x10_0000n] })).toEqual([...holes, 'RAM_NOT_IN_CORE'])
+  expect(await listed({ frames: [0n, 200n], kind: 'pv', maxPfn: 201n })).toEqual([])
 })

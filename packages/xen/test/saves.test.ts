@@ -1,3 +1,6 @@
+import { closeSync, copyFileSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { hashOfPage, openXenSaveView, patternPage, unpackXenSave, XEN_SAVE_NAMES, type XenSave } from '@ullage/lab'
 import { readElfNotes } from '@ullage/layout'
 import type { BackingRun, OpenGuest } from '@ullage/offline-query'
@@ -114,6 +117,26 @@ describe.each(XEN_SAVE_NAMES)('the kept image %s', (name) => {
       expect(walk.pfn(save.symbols.get('_stext') ?? 0n)).toBe(0x1000)
     }
   })
+
+  it.runIf(!isPv)(
+    'has the same RAM where no configuration tells it: its last frame is never in the balloon',
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'ullage-xen-'))
+      try {
+        const file = join(folder, 'save')
+        copyFileSync(save.save, file)
+        const fd = openSync(file, 'r+')
+        // Mandatory flags: no JSON.
+        writeSync(fd, Uint8Array.of(2, 0, 0, 0), 0, 4, 36)
+        closeSync(fd)
+        await using untold = await openXen({ kind: 'save', file }, { baseDir: folder, stateDir: folder })
+        expect(untold.memory.extents).toEqual(guest.memory.extents)
+        expect(untold.warnings.map(({ code }) => code)).toEqual(isPv ? [] : ['RAM_END_UNKNOWN'])
+      } finally {
+        rmSync(folder, { recursive: true })
+      }
+    },
+  )
 
   it('gives its file back when it is closed', async () => {
     const other = await open(save)
