@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import { unpackDrgn } from './drgn.mjs'
 import { findFiles } from './find-files.mjs'
 import { hasCommand } from './machine-packages.mjs'
 import { megabytes, say } from './say.mjs'
@@ -30,7 +31,17 @@ export function machineReaders() {
 export async function unpackReaders(apt, cache) {
   const all = await apt.closure(READERS)
   const few = all.filter((name) => !NOT_NEEDED.test(name))
-  return (await tryUnpack(apt, few, cache)) ?? (await tryUnpack(apt, all, cache)) ?? fail()
+  const readers = (await tryUnpack(apt, few, cache)) ?? (await tryUnpack(apt, all, cache)) ?? fail()
+  return { ...readers, 'drgn-newest': await drgnOrWhyNot(apt, cache) }
+}
+
+async function drgnOrWhyNot(apt, cache) {
+  try {
+    return await unpackDrgn(apt, cache)
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error
+    return { missing: error.message }
+  }
 }
 
 function fail() {
@@ -79,7 +90,7 @@ function readerVersion(argv) {
 
 /** Whether everything the manifest says of the readers is still there. */
 export function areReadersComplete(readers) {
-  return READERS.every((name) => {
+  return [...READERS, 'drgn'].every((name) => {
     const newest = readers?.[`${name}-newest`]
     return newest?.argv !== undefined && newest.argv.every((part) => !part.startsWith('/') || existsSync(part))
   })

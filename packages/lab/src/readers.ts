@@ -24,7 +24,7 @@ export interface ReaderResult {
 }
 
 /** The command line that starts a reader, its own arguments to be appended. Throws with the reason when it cannot be had. */
-export function readerCommand(name: 'crash' | 'makedumpfile', version: ReaderVersion = 'newest'): string[] {
+export function readerCommand(name: 'crash' | 'makedumpfile' | 'drgn', version: ReaderVersion = 'newest'): string[] {
   const entry = readLabManifest().readers[`${name}-${version}`]
   if (entry === undefined || 'missing' in entry) {
     throw new LabError(
@@ -42,6 +42,11 @@ export function makedumpfile(argv: readonly string[], options: ReaderOptions = {
 /** Runs crash without start-up file or pager. A status other than 0 is a result, not an error. */
 export function crash(argv: readonly string[], options: ReaderOptions = {}): Promise<ReaderResult> {
   return run([...readerCommand('crash', options.version), '-s', '--no_crashrc', '--no_scroll', ...argv], options)
+}
+
+/** Runs a Python script with drgn, sid's: `argv` is its `sys.argv` from 1 on. A status other than 0 is a result. */
+export function drgn(script: string, argv: readonly string[], options: ReaderOptions = {}): Promise<ReaderResult> {
+  return run([...readerCommand('drgn'), '-c', script, ...argv], options)
 }
 
 /**
