@@ -82,6 +82,7 @@ export class DomainGuest implements OpenGuest {
     this.#guard.refuseUnlessAllowed()
     const pause = await DomainPause.take(hypervisor, info, { ...pauseOptions, signal })
     this.#pause = pause
+    this.#guard.standsStill = true
     try {
       const layout = await findLayout(this.#info(), signal)
       this.#memory.replace(layout)
@@ -93,6 +94,7 @@ export class DomainGuest implements OpenGuest {
     return {
       mode: pause.mode,
       resume: async () => {
+        this.#guard.standsStill = false
         const pausedMs = await pause.resume()
         if (this.#pause === pause) this.#pause = undefined
         return pausedMs
@@ -138,6 +140,7 @@ export class DomainGuest implements OpenGuest {
   async #release(): Promise<void> {
     const pause = this.#pause
     this.#pause = undefined
+    this.#guard.standsStill = false
     await pause?.[Symbol.asyncDispose]()
   }
 }

@@ -13,7 +13,7 @@ export interface PauseOptions extends Omit<GuardianOptions, 'record'> {
 
 /** A domain that stands still by our pause. Xen counts pauses: one that others had stays when ours is taken back. */
 export class DomainPause implements PauseLease {
-  readonly mode: 'paused' | 'stopped'
+  #mode: 'paused' | 'stopped' = 'paused'
   readonly #hypervisor: Hypervisor
   readonly #domain: DomainInfo
   readonly #options: GuardianOptions
@@ -23,7 +23,6 @@ export class DomainPause implements PauseLease {
   #resumed: Promise<number> | undefined
 
   private constructor(hypervisor: Hypervisor, domain: DomainInfo, options: GuardianOptions) {
-    this.mode = domain.isPaused || domain.isShutdown ? 'stopped' : 'paused'
     this.#hypervisor = hypervisor
     this.#domain = domain
     this.#options = options
@@ -32,8 +31,6 @@ export class DomainPause implements PauseLease {
   /**
    * Pauses the domain. A guardian is armed before, a process and session of its own, which takes the pause back when this
    * process, or its whole process group, dies in any way. Throws OfflineError, AbortError.
-   *
-   * @param domain what the hypervisor says of it now.
    */
   static async take(hypervisor: Hypervisor, domain: DomainInfo, options: PauseOptions): Promise<DomainPause> {
     throwIfAborted(options.signal)
@@ -51,6 +48,8 @@ export class DomainPause implements PauseLease {
       await pause.#arm()
       // The last moment at which nothing has been done yet.
       throwIfAborted(options.signal)
+      const now = hypervisor.info(domid)
+      if (now?.isPaused || now?.isShutdown) pause.#mode = 'stopped'
       pause.#pausedAt = performance.now()
       pause.#isHeld = true
       await pause.#guardian?.order('pause')
@@ -59,6 +58,10 @@ export class DomainPause implements PauseLease {
       await pause.#letGo()
       throw error
     }
+  }
+
+  get mode(): 'paused' | 'stopped' {
+    return this.#mode
   }
 
   /** Process id of the guardian; 0 when there is none at the moment. */
@@ -92,7 +95,7 @@ export class DomainPause implements PauseLease {
         `expected domain ${this.#domain.domid} to stand still while it was paused, found that somebody else let it run; dump it again`,
       )
     }
-    return this.mode === 'paused' ? performance.now() - this.#pausedAt : 0
+    return this.#mode === 'paused' ? performance.now() - this.#pausedAt : 0
   }
 
   async #arm(): Promise<void> {

@@ -1,3 +1,4 @@
+import { goneError } from './hypercall-error.ts'
 import type { Hypervisor } from './hypervisor.ts'
 import { type PauseRecord, removePauseRecord, type PauseStage, writePauseRecord } from './pause-record.ts'
 import { settlePause } from './settle-pause.ts'
@@ -18,7 +19,14 @@ export interface GuardianParts {
  * `unpause`, and answers `paused`, `adopted`, `unpaused`, or `failed` with a reason. When its input ends and a pause is
  * ours, it takes that back.
  */
-export async function guardDomain({ hypervisor, record, recordPath, input, say }: GuardianParts): Promise<void> {
+export async function guardDomain({
+  hypervisor,
+  record: wanted,
+  recordPath,
+  input,
+  say,
+}: GuardianParts): Promise<void> {
+  let record = wanted
   let stage: PauseStage | undefined
   const enter = (next: PauseStage): void => {
     stage = next
@@ -31,6 +39,9 @@ export async function guardDomain({ hypervisor, record, recordPath, input, say }
   const orders: Record<string, () => string> = {
     pause: () => {
       if (stage) return 'paused'
+      const info = hypervisor.info(record.domid)
+      if (!info || info.handle !== record.handle || info.isDying) throw goneError(record.domid)
+      record = { ...record, pausedBefore: info.isPaused }
       enter('pausing')
       try {
         hypervisor.pause(record.domid)

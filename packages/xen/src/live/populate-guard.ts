@@ -13,6 +13,8 @@ export class PopulateGuard {
   readonly #hypervisor: Hypervisor
   readonly #domid: number
   readonly #allowed: boolean
+  /** True while the vCPUs stand still by our pause: nobody else uses up the cache then. */
+  standsStill = false
   /** Once nothing is outstanding, nothing ever is again: only the builder of a domain makes such frames. */
   #done: boolean
 
@@ -48,11 +50,12 @@ export class PopulateGuard {
     if (!this.#allowed) {
       throw new OfflineError('UNREADABLE', `${what}, and which is not told; allow populateOnDemand in its source`)
     }
-    const most = Math.min(counts.entries, framesOfLargePages(range))
-    if (most <= counts.cacheFrames) return
+    if (counts.entries <= counts.cacheFrames) return
+    if (this.standsStill && framesOfLargePages(range) <= counts.cacheFrames) return
+    const advice = this.standsStill ? '' : '; a paused domain has more that can be read'
     throw new OfflineError(
       'UNREADABLE',
-      `${what}, and ${counts.cacheFrames} frames are left for them: reading might exhaust these, and xen would crash the domain`,
+      `${what}, and ${counts.cacheFrames} frames are left for them: reading might exhaust these, and xen would crash the domain${advice}`,
     )
   }
 

@@ -220,6 +220,10 @@ describe('frames that are to be populated on demand', () => {
   it('are read when that is allowed, as long as there is memory for all that a read may touch', async () => {
     const host = pvhHost({ pod })
     await using guest = await open(host, { allow: ['populateOnDemand'] })
+    // While it runs, somebody else may use up what is left.
+    expect(
+      await refusal(Promise.resolve().then(() => guest.memory.read({ start: 0, count: 1 }, new Uint8Array(4096)))),
+    ).toMatchObject({ code: 'UNREADABLE', message: /crash the domain; a paused domain/ })
     await using lease = await guest.pause()
     expect(lease.mode).toBe('paused')
     guest.memory.read({ start: 0, count: 500 }, new Uint8Array(500 * 4096))
