@@ -1,0 +1,115 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { api, reportOf } from '../test/api-under-test.ts'
+
+test('what was accepted while the queue was away is queued when it is back', async () => {
+  api.queue.away = true
+  const answer = await api.post({ guest: 'web-1' })
+  expect(answer.statusCode).toBe(202)
+  expect(api.queue.jobs.size).toBe(0)
+  api.queue.away = false
+  await api.follow.sweep()
+  expect([...api.queue.jobs.keys()]).toEqual([answer.json().id])
+})
+
+test('a queue that forgot: what no worker had is queued again, what one had is lost', async () => {
+  const waiting = (await api.post({ guest: 'web-1' })).json()
+  const begun = (await api.post({ guest: 'web-2' })).json()
+  api.queue.set(begun.id, { state: 'running', attempts: 1, startedMs: 1_000 })
+  await api.follow.sweep()
+  api.queue.jobs.clear()
+  await api.follow.sweep()
+  expect([...api.queue.jobs.keys()]).toEqual([waiting.id])
+  expect((await api.app.inject(begun.links.self)).json()).toMatchObject({ state: 'lost', failure: { code: 'LOST' } })
+  expect((await api.app.inject(waiting.links.self)).json()).toMatchObject({ state: 'queued' })
+})
+
+test('a dump that the queue forgot after it was published has succeeded', async () => {
+  const dump = (await api.post({ guest: 'web-1' })).json()
+  api.queue.set(dump.id, { state: 'running', attempts: 1, startedMs: 1_000 })
+  await api.follow.sweep()
+  mkdirSync(join(api.folder, dump.id))
+  writeFileSync(join(api.folder, dump.id, 'report.json'), JSON.stringify(reportOf(3, 'a'.repeat(64))))
+  api.queue.jobs.clear()
+  await api.follow.sweep()
+  expect((await api.app.inject(dump.links.self)).json()).toMatchObject({ state: 'succeeded', failure: null })
+})
+
+test('a dump whose attempt failed is queued with the reason, then failed for good', async () => {
+  const dump = (await api.post({ guest: 'web-1' })).json()
+  const failure = { code: 'CHILD_DIED', message: 'it died' }
+  api.queue.set(dump.id, { state: 'queued', attempts: 1, startedMs: 1_000, failure })
+  await api.follow.sweep()
+  expect((await api.app.inject(dump.links.self)).json()).toMatchObject({ state: 'queued', attempts: 1, failure })
+  api.queue.set(dump.id, { state: 'failed', attempts: 2, finishedMs: 9_000 })
+  await api.follow.sweep()
+  const shown = (await api.app.inject(dump.links.self)).json()
+  expect(shown).toMatchObject({ state: 'failed', attempts: 2, failure, finishedAt: new Date(9_000).toISOString() })
+  const artifact = await api.app.inject(`${dump.links.self}/artifact`)
+  expect(artifact.json()).toMatchObject({ status: 409, code: 'NO_ARTIFACT', failure })
+})
+
+test('DELETE cancels a queued dump at once', async () => {
+  const dump = (await api.post({ guest: 'web-1' })).json()
+  const answer = await api.app.inject({ method: 'DELETE', url: dump.links.self })
+  expect(answer.statusCode).toBe(200)
+  expect(answer.json()).toMatchObject({ state: 'cancelled', cancelRequested: true })
+  expect((await api.post({ guest: 'web-1' })).statusCode).toBe(202)
+})
+
+test('a dump cancelled between two attempts was cancelled, whatever the first one failed of', async () => {
+  const dump = (await api.post({ guest: 'web-1' })).json()
+  const failure = { code: 'CHILD_DIED', message: 'it died' }
+  api.queue.set(dump.id, { state: 'queued', attempts: 1, startedMs: 1_000, failure })
+  await api.follow.sweep()
+  const answer = await api.app.inject({ method: 'DELETE', url: dump.links.self })
+  expect(answer.json()).toMatchObject({ state: 'cancelled', failure: { code: 'CANCELLED' } })
+})
+
+test('a dump that succeeded shows no stale progress', async () => {
+  const dump = (await api.post({ guest: 'web-1' })).json()
+  const progress = { stage: 'classify' as const, done: 0, total: 5 }
+  api.queue.set(dump.id, { state: 'running', attempts: 1, startedMs: 1_000, progress })
+  await api.follow.sweep()
+  expect((await api.app.inject(dump.links.self)).json()).toMatchObject({ state: 'running', progress })
+  const { artifact } = reportOf(3, 'a'.repeat(64))
+  const result = { artifact, pausedMs: 5, alarm: false, warnings: [], totalMs: 50 }
+  api.queue.set(dump.id, { state: 'succeeded', finishedMs: 2_000, result })
+  await api.follow.sweep()
+  expect((await api.app.inject(dump.links.self)).json()).toMatchObject({ state: 'succeeded', progress: null })
+})
+
+test('DELETE asks the worker of a running dump to end it, and shows that', async () => {
+  const dump = (await api.post({ guest: 'web-1' })).json()
+  api.queue.set(dump.id, { state: 'running', attempts: 1, startedMs: 1_000 })
+  const answer = await api.app.inject({ method: 'DELETE', url: dump.links.self })
+  expect(answer.statusCode).toBe(202)
+  expect(answer.json()).toMatchObject({ cancelRequested: true })
+  expect(api.queue.cancelled).toEqual([dump.id])
+  api.queue.set(dump.id, {
+    state: 'cancelled',
+    finishedMs: 3_000,
+    failure: { code: 'CANCELLED', message: 'cancelled' },
+  })
+  await api.follow.look(dump.id)
+  expect((await api.app.inject(dump.links.self)).json()).toMatchObject({ state: 'cancelled' })
+})
+
+test('a dump cancelled while the queue is away is cancelled when it is back, and never queued', async () => {
+  api.queue.away = true
+  const dump = (await api.post({ guest: 'web-1' })).json()
+  expect((await api.app.inject({ method: 'DELETE', url: dump.links.self })).statusCode).toBe(202)
+  api.queue.away = false
+  await api.follow.sweep()
+  expect((await api.app.inject(dump.links.self)).json()).toMatchObject({ state: 'cancelled' })
+  expect(api.queue.jobs.size).toBe(0)
+})
+
+test('DELETE of a finished dump removes artifact and record', async () => {
+  const { id } = await api.publish(Buffer.from('vmcore'))
+  expect((await api.app.inject({ method: 'DELETE', url: `/v1/dumps/${id}` })).statusCode).toBe(204)
+  expect((await api.app.inject(`/v1/dumps/${id}`)).statusCode).toBe(404)
+  const { readdirSync } = process.getBuiltinModule('node:fs')
+  expect(readdirSync(api.folder)).toEqual([])
+})

@@ -1,0 +1,77 @@
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { api } from '../../test/api-under-test.ts'
+
+test('an artifact is served whole, with its digest', async () => {
+  const content = Buffer.from(Array.from({ length: 5_000 }, (_, index) => index % 251))
+  const { id, sha256 } = await api.publish(content)
+  const whole = await api.app.inject(`/v1/dumps/${id}/artifact`)
+  expect(whole.statusCode).toBe(200)
+  expect(whole.rawPayload.equals(content)).toBe(true)
+  expect(whole.headers).toMatchObject({
+    etag: `"sha256-${sha256}"`,
+    'repr-digest': `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`,
+    'content-length': '5000',
+    'accept-ranges': 'bytes',
+    'content-type': 'application/octet-stream',
+    'content-disposition': `attachment; filename="web-1-${id}.vmcore"`,
+  })
+})
+
+test('an artifact is served in ranges', async () => {
+  const content = Buffer.from(Array.from({ length: 5_000 }, (_, index) => index % 251))
+  const { id, sha256 } = await api.publish(content)
+  const get = (headers: Record<string, string>) => api.app.inject({ url: `/v1/dumps/${id}/artifact`, headers })
+  const part = await get({ range: 'bytes=100-199' })
+  expect(part.statusCode).toBe(206)
+  expect(part.headers).toMatchObject({ 'content-range': 'bytes 100-199/5000', 'content-length': '100' })
+  expect(part.rawPayload.equals(content.subarray(100, 200))).toBe(true)
+  expect((await get({ range: 'bytes=-10' })).rawPayload.equals(content.subarray(4_990))).toBe(true)
+  for (const range of ['bytes=5000-', 'bytes=9-1', 'bytes=x', 'bytes=0-1,2-3']) {
+    const refused = await get({ range })
+    expect(refused.statusCode).toBe(416)
+    expect(refused.headers['content-range']).toBe('bytes */5000')
+  }
+  expect((await get({ range: 'bytes=0-9', 'if-range': `"sha256-${sha256}"` })).statusCode).toBe(206)
+  expect((await get({ range: 'bytes=0-9', 'if-range': '"other"' })).statusCode).toBe(200)
+  const same = await get({ 'if-none-match': `W/"sha256-${sha256}"` })
+  expect(same.statusCode).toBe(304)
+  expect(same.payload).toBe('')
+  expect(same.headers).not.toHaveProperty('content-length')
+  expect(same.headers).not.toHaveProperty('content-type')
+  expect(same.headers.etag).toBe(`"sha256-${sha256}"`)
+})
+
+test('HEAD of an artifact says its length and reads nothing of it', async () => {
+  const { id } = await api.publish(Buffer.alloc(5_000, 1))
+  const head = await api.app.inject({ method: 'HEAD', url: `/v1/dumps/${id}/artifact` })
+  expect(head.statusCode).toBe(200)
+  expect(head.headers['content-length']).toBe('5000')
+  expect(head.rawPayload).toHaveLength(0)
+})
+
+test('an artifact that is gone, or has another size, is not served', async () => {
+  const { id } = await api.publish(Buffer.from('vmcore'))
+  writeFileSync(join(api.folder, id, 'vmcore'), 'vmc')
+  expect((await api.app.inject(`/v1/dumps/${id}/artifact`)).json()).toMatchObject({
+    status: 410,
+    code: 'ARTIFACT_GONE',
+  })
+  rmSync(join(api.folder, id), { recursive: true })
+  expect((await api.app.inject(`/v1/dumps/${id}/artifact`)).statusCode).toBe(410)
+  expect((await api.app.inject(`/v1/dumps/${id}/report`)).statusCode).toBe(410)
+})
+
+test('a report is served', async () => {
+  const { id, sha256 } = await api.publish(Buffer.from('vmcore'))
+  const report = await api.app.inject(`/v1/dumps/${id}/report`)
+  expect(report.statusCode).toBe(200)
+  expect(report.json()).toMatchObject({ schema: 'ullage.report/1', artifact: { sha256, file: 'vmcore' } })
+})
+
+test('an unfinished dump has no artifact and no report yet', async () => {
+  const dump = (await api.post({ guest: 'web-1' })).json()
+  expect((await api.app.inject(`${dump.links.self}/artifact`)).json()).toMatchObject({ code: 'DUMP_UNFINISHED' })
+  expect((await api.app.inject(`${dump.links.self}/report`)).json()).toMatchObject({ code: 'DUMP_UNFINISHED' })
+})
