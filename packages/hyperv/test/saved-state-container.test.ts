@@ -424,6 +424,11 @@ test.each<[string, RegExp, (bytes: Buffer, entry: number) => void]>([
     (bytes, entry) => bytes.writeUInt32LE(bytes.length, entry),
   ],
   [
+    'more data than the log has',
+    /the entries of the replay log have more data than its 12288 bytes/,
+    (bytes, entry) => bytes.writeUInt32LE(12289, entry + 8),
+  ],
+  [
     'data outside the log',
     /the data of entry 0 of the replay log lies outside/,
     (bytes, entry) => bytes.writeUInt32LE(3 << 12, entry + 12),
@@ -450,6 +455,10 @@ test('refuses what was made in another way, and says what it found', async () =>
   expect(`${arm.code} ${arm.message}`).toMatch(
     /^UNSUPPORTED expected the state of an x86_64 guest in .*, found that of an arm64/,
   )
+  const deep = smallSavedState(fresh(), { also: (writer) => writer.int(`/${`${'x'.repeat(200)}/`.repeat(6)}end`, 1) })
+  expect((await refusal(deep)).message).toMatch(/expected paths of keys of 1024 characters at most/)
+  const nested = smallSavedState(fresh(), { also: (writer) => writer.int(`/${'x/'.repeat(40)}end`, 1) })
+  expect((await refusal(nested)).message).toMatch(/its keys nest deeper than 32/)
   const running = fresh()
   const writer = new StorageWriter(running)
   writer.int('/savedstate/VmVersion', 0x0a00)

@@ -7,6 +7,8 @@ import { KeyType } from './storage-layout.ts'
 const MAX_KEYS = 2 ** 17
 const MAX_NODES = 2 ** 17
 const MAX_DEPTH = 32
+/** Of a path; those of Hyper-V have some hundred. */
+const MAX_PATH_LENGTH = 1024
 /** One for each MiB of a guest of 4 TiB. */
 const MAX_NUMBERED = 2 ** 22
 /** Of an integer that is a number here. */
@@ -74,7 +76,7 @@ export function readKeyStore(
   const pathOf = paths(file, nodes)
   const values = new Map<string, StoredValue[]>()
   for (const { name, parent, value } of leaves) {
-    const path = `${pathOf(parent)}/${name}`
+    const path = joined(file, pathOf(parent), name)
     const others = values.get(path)
     if (others) others.push({ path, ...value })
     else values.set(path, [{ path, ...value }])
@@ -134,10 +136,19 @@ function paths(
     }
     for (const node of open.reverse()) {
       const { name, parent } = nodes.get(node) as { name: string; parent: number }
-      known.set(node, `${known.get(parent)}/${name}`)
+      known.set(node, joined(file, known.get(parent) as string, name))
     }
     return known.get(id) as string
   }
+}
+
+function joined(file: StorageFile, parent: string, name: string): string {
+  if (parent.length + name.length < MAX_PATH_LENGTH) return `${parent}/${name}`
+  throw unsupported(
+    file,
+    `paths of keys of ${MAX_PATH_LENGTH} characters at most`,
+    `a longer one below ${parent.slice(0, 80)}`,
+  )
 }
 
 /** Collects numbered keys in typed columns. */

@@ -35,13 +35,19 @@ export function readReplayLog(file: StorageFile, header: StorageHeader): Patch[]
     throw unsupported(file, `a replay log of ${MAX_LOG_BYTES} bytes at most`, `${replayLogSize}`)
   const at = Number(replayLogOffset) + ReplayLogHeader.size
   const entries = readBytes(file, at, log.entries * ReplayLogEntry.size, `the entries of ${what}`)
-  return Array.from({ length: log.entries }, (_, i) =>
-    readEntry(file, header, entries.subarray(i * ReplayLogEntry.size), i),
-  )
+  const patches: Patch[] = []
+  // Each entry has data of its own in the log: together they cannot be more than it is.
+  let left = Number(replayLogSize)
+  for (let i = 0; i < log.entries; i++) {
+    const bytes = entries.subarray(i * ReplayLogEntry.size, (i + 1) * ReplayLogEntry.size)
+    left -= ReplayLogEntry.read(bytes).size
+    if (left < 0) throw corrupt(file, `the entries of ${what} have more data than its ${replayLogSize} bytes`)
+    patches.push(readEntry(file, header, bytes, i))
+  }
+  return patches
 }
 
-function readEntry(file: StorageFile, header: StorageHeader, from: Uint8Array, index: number): Patch {
-  const bytes = from.subarray(0, ReplayLogEntry.size)
+function readEntry(file: StorageFile, header: StorageHeader, bytes: Uint8Array, index: number): Patch {
   const entry = ReplayLogEntry.read(bytes)
   const what = `entry ${index} of the replay log`
   if (checksumOf(bytes, ReplayLogEntry.offsets.checksum) !== entry.checksum) {
