@@ -4,9 +4,10 @@ import { HelpRequest, UsageError } from './usage-error.ts'
 /** Parses the arguments of one command. Throws UsageError for an unknown option or a wrong number of operands. */
 export function parseCall<Options extends ParseArgsOptionsConfig>(
   args: readonly string[],
-  call: { usage: string; options: Options; operands: readonly string[] },
+  call: { usage: string; details?: string; options: Options; operands: readonly string[] },
 ) {
-  if (args.includes('--help') || args.includes('-h')) throw new HelpRequest(call.usage)
+  if (args.includes('--help') || args.includes('-h'))
+    throw new HelpRequest([call.usage, call.details].filter(Boolean).join('\n\n'))
   const parsed = parse(args, call)
   if (parsed.positionals.length !== call.operands.length) {
     const expected = call.operands.length === 0 ? 'no operand' : call.operands.join(' ')

@@ -11,9 +11,17 @@ import { UsageError } from '../usage-error.ts'
 const usage =
   'ullage dump GUEST -o FILE [--level 0..31] [--compress zstd|lzo|snappy|zlib|none] [--format kdump|flattened|elf] [--trust guest|both|host] [--pv-tables keep|rewrite|crash] [--live] [--report FILE] [--dry-run] [--jobs N]'
 
+const details = `--pv-tables is for PV guests of Xen, whose page tables hold machine frames:
+  keep     as they are (default): libkdumpfile reads every page by its frame number; crash, drgn and makedumpfile fail
+  rewrite  with the guest's own frame numbers: for drgn and makedumpfile; crash fails, it asks for a list of frames
+  crash    that and the list, in frames above guest RAM: for crash and drgn; makedumpfile prints the log of such a dump and
+           cannot filter it
+Other guests need no such thing: every reader opens their dumps.`
+
 export async function dump(args: readonly string[], signal: AbortSignal): Promise<void> {
   const { values, positionals } = parseCall(args, {
     usage,
+    details,
     operands: ['GUEST'],
     options: {
       output: { type: 'string', short: 'o' },
