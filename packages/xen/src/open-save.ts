@@ -54,18 +54,20 @@ function ramOf(
   const { pages, backed } = frames
   if (backed === 0) throw badSave(path, 'it has no page of any frame: a guest has memory')
   const isPv = domain.kind === 'pv'
+  const { ofGuest, ofSaver } = domain.maxPfn
+  const maxPfn = [ofGuest, ofSaver].find((end) => end > 0 && isPlausibleEnd(end, backed)) ?? 0
   const told = isPv ? undefined : ramOfConfig(config)
   const isTold = told !== undefined && told.every((range) => isPlausibleEnd(endOf(range), backed))
   const ram = guestRam(pages, {
     backed,
     translated: !isPv,
-    maxPfn: domain.maxPfn,
+    maxPfn,
     told: isTold ? told : undefined,
   })
   if (!ram) {
     throw badSave(path, `its ${backed} frames with memory go up to frame ${pages.end - 1}: no guest has RAM so sparse`)
   }
-  if (isPv ? domain.maxPfn > 0 && isPlausibleEnd(domain.maxPfn, backed) : isTold) return { ram, warnings: [] }
+  if (isPv ? maxPfn > 0 : isTold) return { ram, warnings: [] }
   return { ram, warnings: [endUnknown(ram, isPv)] }
 }
 

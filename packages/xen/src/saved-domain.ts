@@ -36,8 +36,11 @@ const NOTHING_HERE: readonly number[] = [
 export class SavedDomain {
   readonly kind: 'pv' | 'hvm'
   readonly pages = new SavePages()
-  /** PV: one more than the last frame of the p2m, by the guest's shared info or by the list of its p2m's frames; or 0. */
-  maxPfn = 0
+  /**
+   * PV: one more than the last frame of the p2m, as the guest's shared info says, and as the saver saw it, who leaves out an
+   * end that speaks of nothing; 0 where that is not told.
+   */
+  readonly maxPfn = { ofGuest: 0, ofSaver: 0 }
   #cpus = new Map<number, CpuState>()
   #guestWidth: number | undefined
   #isVerifying = false
@@ -103,14 +106,13 @@ export class SavedDomain {
         `X86_PV_P2M_FRAMES ${at} names frames ${start_pfn} to ${end_pfn}, which does not go with its ${record.sizeBytes} bytes`,
       )
     }
-    this.maxPfn = Math.max(this.maxPfn, end_pfn + 1)
+    this.maxPfn.ofSaver = Math.max(this.maxPfn.ofSaver, end_pfn + 1)
   }
 
   #addSharedInfo(reader: SaveReader, record: SaveRecord, at: string): void {
     requireBytes(reader, record, PAGE_BYTES, `SHARED_INFO ${at}`)
-    const maxPfn = Number(reader.take(PAGE_BYTES, 'SHARED_INFO').getBigUint64(SHARED_INFO_MAX_PFN, true))
-    // The list of frames leaves out the end of a p2m that speaks of nothing; the shared info has all of it.
-    if (maxPfn > 0) this.maxPfn = maxPfn
+    const page = reader.take(PAGE_BYTES, 'SHARED_INFO')
+    this.maxPfn.ofGuest = Number(page.getBigUint64(SHARED_INFO_MAX_PFN, true))
   }
 
   #addVcpu(reader: SaveReader, record: SaveRecord, at: string): void {

@@ -386,9 +386,12 @@ test('RAM of a PV guest goes to the end of its p2m, unless that cannot be', asyn
   for (const [maxPfn, p2mEnd, end, warnings] of [
     [700n, 511, 700, []],
     [0n, 511, 512, []],
-    [2n ** 63n, 511, 2, ['RAM_END_UNKNOWN']],
+    [2n ** 63n, 511, 512, []],
+    [0n, undefined, 2, ['RAM_END_UNKNOWN']],
+    [2n ** 63n, undefined, 2, ['RAM_END_UNKNOWN']],
   ] as const) {
-    await using guest = await openMade({ kind: 'pv', pages: [[{ pfn: 1n, type: 9 }]], maxPfn, p2mEnd })
+    const told = p2mEnd === undefined ? { without: [3] } : { p2mEnd }
+    await using guest = await openMade({ kind: 'pv', pages: [[{ pfn: 1n, type: 9 }]], maxPfn, ...told })
     expect(guest.memory.extents).toEqual([{ name: 'ram', start: 0, count: end }])
     expect(guest.warnings.map(({ code }) => code)).toEqual(warnings)
     expect(guest.addressSpace.toPfn(5)).toBe(5)
