@@ -9,6 +9,7 @@ import {
   type MemoryView,
   makedumpfile,
   openMemoryView,
+  unpackFixture,
   unpackHypervFixture,
 } from '@ullage/lab'
 import { endOf, type PfnRange, PfnSet } from '@ullage/pages'
@@ -131,17 +132,39 @@ describe.each(WITNESSES)('a guest with hot-added memory, its host’s word from 
   })
 })
 
-describe('frames that are fake-offline inside a range the host says it added', () => {
-  const guestOf = (name: string, files: Record<string, unknown>) => {
-    const { source } = JSON.parse(readFileSync(fixture.descriptors.backing, 'utf8')) as {
-      source: { regions: { file: string }[] }
-    }
-    const regions = source.regions.map((region) => ({ ...region, file: join(fixture.dir, region.file) }))
-    const notes = join(fixture.dir, 'notes.elf')
-    const path = join(folder, `${name}.json`)
-    writeFileSync(path, JSON.stringify({ backend: 'hyperv', source: { kind: 'files', regions, notes, ...files } }))
-    return path
+/** Writes a descriptor of the kept guest, whose files lie elsewhere, with `files` for what else its source names. */
+function guestOf(name: string, files: Record<string, unknown>): string {
+  const { source } = JSON.parse(readFileSync(fixture.descriptors.backing, 'utf8')) as {
+    source: { regions: { file: string }[] }
   }
+  const regions = source.regions.map((region) => ({ ...region, file: join(fixture.dir, region.file) }))
+  const path = join(folder, `${name}.json`)
+  const notes = join(fixture.dir, 'notes.elf')
+  writeFileSync(path, JSON.stringify({ backend: 'hyperv', source: { kind: 'files', regions, notes, ...files } }))
+  return path
+}
+
+test('without notes VMCOREINFO is found in memory, and the classes are the same', async () => {
+  const path = guestOf('no-notes', { notes: undefined, ranges: fixture.ranges })
+  const { stdout, stderr } = await ullage('pages', path, '--json')
+  expect(stderr).toMatch(/^ullage: warning: .*\[NO_NOTES\]\n$/)
+  const found = JSON.parse(stdout) as PagesReport
+  const withNotes = JSON.parse((await ullage('pages', fixture.descriptors.ranges, '--json')).stdout) as PagesReport
+  expect(found.guest).toMatchObject({ vmcoreinfo: 'scan', kernel: fixture.uname })
+  expect(found.frames).toEqual(withNotes.frames)
+})
+
+test('the notes of another guest, of the same kernel line, are found out: nothing is left out on their word', async () => {
+  const other = await unpackFixture('virtio-v6.12-balloon')
+  const path = guestOf('other-notes', { notes: other.notesFile, ranges: fixture.ranges })
+  const { stdout, stderr } = await ullage('pages', path, '--json')
+  expect(stderr).toMatch(/the guest's own word cannot be had.*\[KERNEL_NOT_RUNNING\]/)
+  const { frames, trust } = JSON.parse(stdout) as PagesReport
+  expect(trust).toBe('host')
+  expect(frames.byFate.write).toBe(frames.total - unbackedBy('ranges').size)
+})
+
+describe('frames that are fake-offline inside a range the host says it added', () => {
   const fake: PfnRange = { start: endOf(HOT_ADDED), count: endOf(BLOCK) - endOf(HOT_ADDED) }
   const wholeBlock = () => {
     const ranges = JSON.parse(readFileSync(fixture.ranges, 'utf8')) as object
