@@ -111,7 +111,7 @@ test('registers become the notes that readers know', async () => {
   ])
   // cs: selector, limit, flags, base.
   expect([0, 4, 8, 16].map((at) => qemu.getUint32(152 + at, true))).toEqual([0x301, 0x201, 0xa0_9100, 0x100])
-  expect(words(qemu, 392, 6)).toEqual([0xc0, 0, 0xc2, 0xc3, 0xc4, 0xddd])
+  expect(words(qemu, 392, 6)).toEqual([0x8005_0033, 0, 0xc2, 0x3000, 0xc4, 0xddd])
 })
 
 test('the later header counts, and a broken one does not', async () => {
@@ -183,6 +183,16 @@ test('without registers memory is still read, and that is said', async () => {
     encodePartitionState([SMALL_VP], { vtl: 2 }),
     encodePartitionState([{ ...SMALL_VP, general: [1n] }]),
     encodePartitionState([{ ...SMALL_VP, index: 2048 }]),
+    // Never filled in; paging without protection; bits that there are not; a page table outside RAM.
+    ...[
+      [0n, 0n],
+      [0x8000_0010n, 0x3000n],
+      [0xffff_8000_8005_0033n, 0x3000n],
+      [0x8005_0033n, 0x7_0000_0000n],
+    ].map(([cr0, cr3]) => {
+      const control = [cr0, 0n, cr3, 0n, 0n, 0n] as bigint[]
+      return encodePartitionState([SMALL_VP, { ...SMALL_VP, index: 1, control }])
+    }),
   ]
   for (const partitionState of states) {
     await using guest = await open(smallSavedState(fresh(), { partitionState }))
@@ -191,6 +201,14 @@ test('without registers memory is still read, and that is said', async () => {
     expect([elfNotes.length, cpus]).toEqual([0, 0])
     expect(page(guest, 7)).toEqual(smallPage(7))
   }
+})
+
+test('a vCPU that does not page has registers like any other', async () => {
+  const control = [0x6000_0010n, 0n, 0n, 0n, 0n, 0n]
+  const partitionState = encodePartitionState([{ ...SMALL_VP, control }])
+  await using guest = await open(smallSavedState(fresh(), { partitionState }))
+  expect(codes(guest)).toEqual(['UNVERIFIED_FORMAT'])
+  expect((await guest.notes()).cpus).toBe(1)
 })
 
 test('vCPUs come in the order of their numbers', async () => {

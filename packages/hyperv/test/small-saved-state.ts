@@ -16,7 +16,7 @@ export function smallPage(pfn: number): Uint8Array {
 export const SMALL_VP: MadeVp = {
   index: 0,
   general: Array.from({ length: 18 }, (_, i) => 0x1000n + BigInt(i)),
-  control: [0xc0n, 0xc2n, 0xc3n, 0xc4n, 0xc8n, 0xefe7n],
+  control: [0x8005_0033n, 0xc2n, 0x3000n, 0xc4n, 0xc8n, 0xd01n],
   segments: Array.from({ length: 8 }, (_, i) => [0x100n * BigInt(i), 0x200 + i, 0x300 + i, 0xa090 + i] as const),
   idtr: [0xfff, 0xaaaan],
   gdtr: [0x7f, 0xbbbbn],

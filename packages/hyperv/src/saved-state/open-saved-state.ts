@@ -3,6 +3,7 @@ import { type CpuState, cpuNotes, LayoutError } from '@ullage/layout'
 import { fileGuest, type OpenGuest, throwIfAborted } from '@ullage/offline-query'
 import { countFrames, endOf } from '@ullage/pages'
 import type { SavedStateSource } from '../hyperv-source.ts'
+import { impossibleRegisters } from './impossible-registers.ts'
 import { findValue, type KeyStore, readArray, readInt, readKeyStore } from './key-store.ts'
 import { type MemoryBlockExtent, readMemoryBlocks } from './memory-blocks.ts'
 import { readObjectTables } from './object-tables.ts'
@@ -58,7 +59,7 @@ function readSavedState(raw: StorageFile): OpenGuest {
   const extents = readMemoryBlocks(file, keys)
   const memory = new SavedMemory(file, extents, new RamBlocks(file, keys.numbered))
   refuseSparse(file, extents, memory.presentFrames)
-  const cpus = readCpus(file, keys)
+  const cpus = readCpus(file, keys, extents)
   return fileGuest({
     backend: 'hyperv',
     machine: 'x86_64',
@@ -93,15 +94,21 @@ function checkVersion(file: StorageFile, keys: KeyStore): void {
     throw unsupported(file, `a version of the guest above ${hex(LAST_OTHER_VERSION)}`, hex(version))
 }
 
-function readCpus(file: StorageFile, keys: KeyStore): { states: CpuState[]; warnings: Warning[] } {
+function readCpus(
+  file: StorageFile,
+  keys: KeyStore,
+  ram: readonly MemoryBlockExtent[],
+): { states: CpuState[]; warnings: Warning[] } {
   const value = findValue(file, keys, PARTITION_STATE)
   const without = (why: string) => {
-    const text = `the dump has no registers of vCPUs: ${why}`
+    const text = `the dump has no registers of vCPUs, so a kernel that ran before may be taken for the one that runs: ${why}`
     return { states: [], warnings: [{ code: 'NO_REGISTERS', text }] }
   }
   if (!value) return without(`there is no ${PARTITION_STATE}`)
   try {
     const states = readPartitionState(file, readArray(file, value, MAX_PARTITION_STATE_BYTES))
+    const impossible = states.map((cpu) => impossibleRegisters(cpu, ram)).find((why) => why !== undefined)
+    if (impossible !== undefined) return without(`those in ${PARTITION_STATE} cannot be a vCPU's, ${impossible}`)
     return states.length > 0 ? { states, warnings: [] } : without(`${PARTITION_STATE} names no vCPU with registers`)
   } catch (error) {
     // Memory is worth having without registers.
