@@ -1,10 +1,13 @@
-import type { OpenGuest } from '@ullage/offline-query'
+import { type GuestMemory, OfflineError, type OpenGuest } from '@ullage/offline-query'
 import { endOf, mergeRanges, type PfnRange, PfnSet } from '@ullage/pages'
-import { type GuestWord, readGuestWord } from './guest-word.ts'
+import { type GuestWord, hostOnly, readGuestWord } from './guest-word.ts'
 import { HostStates } from './host-states.ts'
 import { NeverDumped } from './never-dumped.ts'
 import { tryRead } from './try-read.ts'
 import type { Trust } from './verdict.ts'
+
+/** Frames of each piece of guest RAM that are tried before all of it is searched. */
+const PROBES = 64
 
 export interface AskOptions {
   readonly trust: Trust
@@ -33,9 +36,12 @@ export async function askWitnesses(guest: OpenGuest, options: AskOptions): Promi
 }
 
 async function askHostFirst(guest: OpenGuest, options: AskOptions): Promise<Answers> {
-  const host = await HostStates.collect(guest.backing, guest.memory.extents, signalOf(options))
-  const read = (range: PfnRange, into: Uint8Array) => host.isReadable(range) && tryRead(guest.memory, range, into)
-  const word = await readGuestWord(guest, read, options)
+  const { memory, backing } = guest
+  const host = await HostStates.collect(backing, memory.extents, signalOf(options))
+  const read = (range: PfnRange, into: Uint8Array) => host.isReadable(range) && tryRead(memory, range, into)
+  const isAsked = options.trust !== 'host' && backing.capabilities.costly === true
+  const refusal = isAsked ? whyUnreadable(memory, host) : undefined
+  const word = refusal ? hostOnly(refusal) : await readGuestWord(guest, read, options)
   return { word, host, classify: (window, into) => word.classify(window, into) }
 }
 
@@ -73,6 +79,30 @@ async function askGuestFirst(guest: OpenGuest, options: AskOptions): Promise<Ans
       leftOut.restore(window, into)
     },
   }
+}
+
+/**
+ * Why nothing can be read of a guest, by frames spread over its RAM; undefined when one of them can be, or there are none
+ * to try. Where reading is refused as such (a Xen domain that would be given memory by it), a search would try every frame.
+ */
+function whyUnreadable(memory: GuestMemory, host: HostStates): OfflineError | undefined {
+  const into = new Uint8Array(memory.frameBytes)
+  let why: OfflineError | undefined
+  for (const { start, count } of memory.extents) {
+    const stride = Math.max(1, Math.floor(count / PROBES))
+    for (let pfn = start; pfn < start + count; pfn += stride) {
+      const frame = { start: pfn, count: 1 }
+      if (!host.isReadable(frame)) continue
+      try {
+        memory.read(frame, into)
+        return undefined
+      } catch (error) {
+        if (!(error instanceof OfflineError) || error.code !== 'UNREADABLE') throw error
+        why ??= error
+      }
+    }
+  }
+  return why
 }
 
 function isInside(extents: readonly PfnRange[], range: PfnRange): boolean {

@@ -23,7 +23,7 @@ export async function readGuestWord(
   read: (range: PfnRange, into: Uint8Array) => boolean,
   options: { elfNotes: Uint8Array; expectVcpus: boolean; trust: Trust; search?: boolean; signal?: AbortSignal },
 ): Promise<GuestWord> {
-  if (options.trust === 'host') return hostOnly([])
+  if (options.trust === 'host') return hostOnly()
   const { memory, addressSpace, identity } = guest
   try {
     const linux = await openLinuxGuest(
@@ -51,20 +51,17 @@ export async function readGuestWord(
     return { linux, trust: options.trust, warnings, classify: (window, into) => linux.classify(window, into) }
   } catch (error) {
     if (!(error instanceof LinuxGuestError)) throw error
-    return hostOnly([
-      {
-        code: error.code,
-        text: `the guest's own word cannot be had, the host's is used alone and every class is unknown: ${error.message}`,
-      },
-    ])
+    return hostOnly(error)
   }
 }
 
-function hostOnly(warnings: readonly Warning[]): GuestWord {
+/** No word of the guest's, and why it cannot be had where it was wanted. */
+export function hostOnly(why?: { readonly code: string; readonly message: string }): GuestWord {
+  const text = `the guest's own word cannot be had, the host's is used alone and every class is unknown: ${why?.message}`
   return {
     linux: undefined,
     trust: 'host',
-    warnings,
+    warnings: why ? [{ code: why.code, text }] : [],
     classify: (window, into) => {
       into.fill(GUEST_CLASS.unknown, 0, window.count)
     },

@@ -115,6 +115,16 @@ describe.each(XEN_FIXTURE_NAMES)('%s behind a hypervisor whose questions cost', 
     }
   })
 
+  it('is asked about every frame and searched nowhere where nothing can be read', async () => {
+    const { report, frames, guest } = await examine(fixture, { costly: true, broken: [{ start: 0, count: 2 ** 20 }] })
+    expect(guest.asked.size).toBe(total)
+    expect(guest.touched.size).toBeLessThan(300)
+    expect(report).toMatchObject({ trust: 'host', disagreements: { notAsked: 0 } })
+    expect(report.warnings[0]).toMatchObject({ code: 'UNREADABLE', text: expect.stringMatching(/frame \d+ cannot be/) })
+    expect(new Set(frames.classes)).toEqual(new Set(['unknown']))
+    expect(frames.states.filter((state) => state === 'backed')).toHaveLength(guest.counts.totalFrames ?? 0)
+  })
+
   describe.each([
     ['cannot be read', 'nothing', 'broken'],
     ['has no memory', 'nothing', 'lost'],
