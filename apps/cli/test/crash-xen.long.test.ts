@@ -1,15 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import {
-  crash,
-  crashPrints,
-  requireEra,
-  requireVmlinux,
-  unpackXenFixture,
-  unpackXenSave,
-  type XenGuestFiles,
-} from '@ullage/lab'
+import { crash, crashPrints, requireEra, requireVmlinux, unpackXenFixture, type XenGuestFiles } from '@ullage/lab'
 import { afterAll, describe, expect, test } from 'vitest'
 import { runUllage } from './run-ullage.ts'
 
@@ -89,16 +81,6 @@ describe('a ballooned PV guest, whose core crash does not open', () => {
     expect(status).toBe(1)
     expect(stdout + stderr).toContain('seek error: physical address: ffffffffffffffff')
   })
-})
-
-test('an image of xl save of a PV guest of two vCPUs: crash shows both where Linux suspends', async () => {
-  const guest = await unpackXenSave('xen-pv-save')
-  const { vmlinux, path } = await dump(guest, 'pv-save.vmcore', '--pv-tables', 'crash')
-  const printed = await crashPrints(vmlinux, path, ['sys', 'bt -a', 'log'])
-  expect(printed).toContain('CPUS: 2')
-  expect(printed.match(/^PID: .* COMMAND: "migration\/\d"$/gm)).toHaveLength(2)
-  expect(printed).toMatch(/xen_suspend[^]*multi_cpu_stop[^]*multi_cpu_stop/)
-  expect(printed).toContain('suspending xenstore')
 })
 
 /** Without what names the file. */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { bootGuest } from '@ullage/lab'
+import { bootGuest, unpackXenFixture } from '@ullage/lab'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { z } from 'zod'
 
@@ -114,6 +114,34 @@ test('kill -9 while a guest is paused: the guest runs again within 2 s, the dump
   const state = async () => z.object({ state: z.string() }).parse(await (await fetch(address)).json()).state
   await until('it is made', async () => (await state()) === 'succeeded', 60_000)
   expect(await guest.status()).toBe('running')
+})
+
+test('page tables of a PV guest are rewritten where a job asks for it, and refused where there are none', async () => {
+  mkdirSync(join(folder, 'guests'))
+  for (const name of ['xen-pv', 'xen-pvh'] as const) {
+    const { core } = await unpackXenFixture(name)
+    writeFileSync(
+      join(folder, 'guests', `${name}.json`),
+      JSON.stringify({ backend: 'xen', source: { kind: 'core', file: core } }),
+    )
+  }
+  const { url } = await startReady()
+  const made = async (guest: string) => {
+    const posted = await fetch(`${url}/v1/dumps`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ guest, pvTables: 'rewrite' }),
+    })
+    expect(`${posted.status} ${await posted.clone().text()}`).toMatch(/^202 /)
+    const address = `${url}${posted.headers.get('location')}`
+    const state = async () => z.looseObject({ state: z.string() }).parse(await (await fetch(address)).json())
+    await until('it has ended', async () => ['succeeded', 'failed'].includes((await state()).state), 60_000)
+    return { address, dump: await state() }
+  }
+  const { address, dump } = await made('xen-pv')
+  expect(dump).toMatchObject({ state: 'succeeded', options: { pvTables: 'rewrite' } })
+  expect(await (await fetch(`${address}/report`)).json()).toMatchObject({ pvTables: { mode: 'rewrite', tables: 248 } })
+  expect((await made('xen-pvh')).dump).toMatchObject({ state: 'failed', failure: { code: 'INVALID_OPTION' } })
 })
 
 test('an address that cannot be listened at is said in a sentence, and everything ends', async () => {
