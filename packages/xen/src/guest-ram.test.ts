@@ -114,3 +114,42 @@ test('is refused where no kernel could describe so much', () => {
     ]),
   ).toBeUndefined()
 })
+
+test('where RAM is told, it is that, and all other frames with memory are beside it', () => {
+  const told = [
+    { start: 0, count: 1000 },
+    { start: 2 ** 20, count: 500 },
+  ]
+  expect(
+    ramOf(
+      [
+        [0, 900],
+        [990, 1010],
+        [1500, 1501],
+        [3000, 3002],
+        [98_303, 98_304],
+        [0xf_c000, 0xf_c009],
+        [0x10_0000, 0x10_0001],
+      ],
+      { told },
+    ),
+  ).toEqual([
+    'ram 0+1000',
+    // Less than 4 MiB apart: one.
+    'xen-special 1000+501',
+    'xen-special 3000+2',
+    'xen-special 98303+1',
+    'xen-special 1032192+9',
+    'ram 1048576+500',
+  ])
+  expect(
+    ramOf(
+      [
+        [0, 900],
+        [98_303, 98_304],
+        [0xf_c000, 0xf_c009],
+      ],
+      { told: told.slice(0, 1) },
+    ),
+  ).toEqual(['ram 0+1000', 'xen-grants 98303+1', 'xen-special 1032192+9'])
+})
