@@ -1,3 +1,4 @@
+export { compareWithRing } from './compare-with-ring.ts'
 export { decodeDmMessage } from './decode-dm-message.ts'
 export type { DmFault, DmFaultCode, DmFaultCount } from './dm-fault.ts'
 export { type DmHostWord, dmHostWord } from './dm-host-word.ts'
@@ -13,6 +14,7 @@ export type {
   QmpSource,
   SavedStateSource,
 } from './hyperv-source.ts'
+export { inWireOrder } from './in-wire-order.ts'
 export { openHyperv } from './open-hyperv.ts'
 export { parseDmRanges } from './read-dm-ranges.ts'
 export { type DmLine, readDmMessages } from './read-dm-messages.ts'

@@ -1,8 +1,25 @@
 import { readFileSync } from 'node:fs'
-import { DmState, openHyperv, parseDmRanges, readDmMessages, recoverDmMessages } from '@ullage/hyperv'
-import { framesWithFlag, type HypervMessages, KPF, unpackHypervFixture, unpackHypervMessages } from '@ullage/lab'
+import {
+  compareWithRing,
+  type DmLine,
+  DmState,
+  inWireOrder,
+  openHyperv,
+  parseDmRanges,
+  readDmMessages,
+  recoverDmMessages,
+} from '@ullage/hyperv'
+import {
+  framesWithFlag,
+  type HypervMessages,
+  KPF,
+  openMemoryView,
+  unpackHypervFixture,
+  unpackHypervMessages,
+} from '@ullage/lab'
 import { type PfnRange, PfnSet } from '@ullage/pages'
 import { describe, expect, test } from 'vitest'
+import { ringMessages, ringTail } from '../src/ring-messages.ts'
 
 /** RAM of both kept guests: 256 MiB, and the memory device of the one that has it. */
 const RAM: readonly PfnRange[] = [
@@ -58,21 +75,30 @@ describe('the ring buffers in guest memory', () => {
     await using guest = await openHyperv({ kind: 'files', regions, messages: 'dm.jsonl' }, options)
     const [channel, ...more] = await recoverDmMessages(guest)
     expect(more).toEqual([])
-    expect(channel?.pfn).toBe(0x2540)
-    const recovered = channel?.messages ?? []
+    expect(channel).toMatchObject({ pfn: 0x2540, isWhole: true })
+    if (!channel) throw new Error('no channel was found')
+    const log: DmLine[] = []
+    for await (const line of readDmMessages(kept.messages)) log.push(line)
+    expect(compareWithRing(channel, log)).toEqual([])
+    expect(compareWithRing(channel, log.slice(1))).toEqual([
+      expect.stringMatching(/^the ring holds \d+ messages of the guest, the log \d+$/),
+    ])
     const state = new DmState({ ram: guest.memory.extents })
+    const recovered = inWireOrder(channel.fromGuest, channel.fromHost)
+    expect(recovered).toHaveLength(log.length)
     for (const { from, bytes } of recovered) expect(state.take(from, bytes)).toEqual([])
     expect(state.ranges()).toEqual(parseDmRanges(readFileSync(kept.ranges, 'utf8'), kept.ranges))
-    for (const sender of ['guest', 'host'] as const) {
-      const wire: string[] = []
-      for await (const { from, bytes } of readDmMessages(kept.messages)) {
-        if (from === sender) wire.push(Buffer.from(bytes).toString('hex'))
-      }
-      const found = recovered.flatMap(({ from, bytes }) =>
-        from === sender ? [Buffer.from(bytes).toString('hex')] : [],
-      )
-      expect(found).toEqual(wire)
-    }
+  })
+
+  test('carry trailers by which the same messages are found from their end', async () => {
+    const { regions } = await unpackHypervFixture()
+    using memory = openMemoryView(regions)
+    const data = new Uint8Array(4 * 4096)
+    memory.read({ start: 0x2541, count: 4 }, data)
+    const writeIndex = 0x1a50
+    const whole = ringMessages(data.subarray(0, writeIndex))
+    expect(whole?.length).toBeGreaterThan(90)
+    expect(ringTail(data, writeIndex)).toEqual(whole)
   })
 
   test('are looked for until the signal says no', async () => {
