@@ -55,6 +55,13 @@ test('refuses what is no file, and waits for no pipe', async () => {
   }
 })
 
+test('says so when the file cannot be read', async () => {
+  await expect(readDmMessages('/proc/self/mem').next()).rejects.toMatchObject({
+    code: 'INVALID',
+    message: expect.stringMatching(/messages at \/proc\/self\/mem, found: EIO/),
+  })
+})
+
 test('ends when the signal says so, and holds nothing open', async () => {
   const before = readdirSync('/proc/self/fd').length
   const aborted = read('{"from":"guest","hex":"00"}\n', AbortSignal.abort())

@@ -66,7 +66,7 @@ async function* linesOf(path: string, signal: AbortSignal | undefined): AsyncGen
       // An abort is an event: it shows after a turn of the event loop.
       await setImmediate()
       throwIfAborted(signal)
-      const count = readSync(fd, chunk, 0, CHUNK_BYTES, null)
+      const count = readSome(fd, chunk, path)
       if (count === 0) break
       const bytes = Buffer.concat([rest, chunk.subarray(0, count)])
       let at = 0
@@ -83,5 +83,14 @@ async function* linesOf(path: string, signal: AbortSignal | undefined): AsyncGen
     if (rest.length > 0) yield rest.toString('utf8')
   } finally {
     closeSync(fd)
+  }
+}
+
+function readSome(fd: number, into: Buffer, path: string): number {
+  try {
+    return readSync(fd, into, 0, into.length, null)
+  } catch (cause) {
+    const found = cause instanceof Error ? cause.message : String(cause)
+    throw new OfflineError('INVALID', `expected Dynamic Memory messages at ${path}, found: ${found}`, { cause })
   }
 }
