@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openXenCoreView, unpackXenFixture, XEN_FIXTURE_NAMES } from '@ullage/lab'
-import { encodeElfNote } from '@ullage/layout'
+import { encodeElfNote, readElfNotes } from '@ullage/layout'
 import type { OpenGuest } from '@ullage/offline-query'
 import { openXen } from '@ullage/xen'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -197,6 +197,18 @@ test('a core that is whole opens, wherever padding stands, which is no memory of
   expect([found[0], found[4096]]).toEqual([1, 3])
   expect(() => guest.memory.read({ start: 4, count: 2 }, found)).toThrow(/^frame 4 cannot be read/)
   expect(() => guest.memory.read({ start: 5, count: 2 }, found)).toThrow(RangeError)
+})
+
+test('every vCPU has its notes, in order', async () => {
+  const cr3s = [0x1000n, 0x2000n, 0x3000n]
+  await using guest = await openMade({ frames, cr3s })
+  const { elfNotes, cpus } = await guest.notes()
+  expect(cpus).toBe(3)
+  const notes = [...readElfNotes(elfNotes)].map(({ name, desc }) => {
+    const view = new DataView(desc.buffer, desc.byteOffset)
+    return name === 'QEMU' ? view.getBigUint64(392 + 3 * 8, true) : view.getUint32(32, true)
+  })
+  expect(notes).toEqual([1, 0x1000n, 2, 0x2000n, 3, 0x3000n])
 })
 
 test('machine frames lead back to frames, in any order; of two the first holds, and it is said', async () => {

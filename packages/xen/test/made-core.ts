@@ -2,6 +2,7 @@ import { Elf64_Ehdr, type Elf64Ehdr, Elf64_Shdr, encodeElfNote } from '@ullage/l
 
 const FRAME_BYTES = 4096
 const CONTEXT_BYTES = 0x1430
+const CTRLREG_BYTES = 0x1378
 
 /** A core of a few pages as `xl dump-core` lays it out, and what is to be wrong with it. */
 export interface MadeCore {
@@ -14,6 +15,8 @@ export interface MadeCore {
   readonly version?: bigint
   readonly notes?: readonly Uint8Array[]
   readonly elf?: Partial<Elf64Ehdr>
+  /** CR3 of each vCPU; one of zeros without it. */
+  readonly cr3s?: readonly bigint[]
   /** `shared_info.arch.max_pfn`. */
   readonly maxPfn?: bigint
   /** Sections that are left out, renamed or changed in the section headers. */
@@ -32,7 +35,12 @@ export function makeCore(core: MadeCore): Uint8Array {
     ? words(core.frames.flatMap((frame, i) => [frame, core.machine?.[i] ?? frame + 0x1000n]))
     : words(core.frames)
   const magic = core.header?.magic ?? (isPv ? 0xf00f_ebedn : 0xf00f_ebeen)
-  const counts = [core.header?.vcpus ?? 1n, core.header?.pages ?? BigInt(pages), core.header?.pageBytes ?? 4096n]
+  const cr3s = core.cr3s ?? [0n]
+  const counts = [
+    core.header?.vcpus ?? BigInt(cr3s.length),
+    core.header?.pages ?? BigInt(pages),
+    core.header?.pageBytes ?? 4096n,
+  ]
   const notes = core.notes ?? [
     encodeElfNote('Xen', 0x200_0000, new Uint8Array(0)),
     encodeElfNote('Xen', 0x200_0001, words([magic, ...counts])),
@@ -44,7 +52,7 @@ export function makeCore(core: MadeCore): Uint8Array {
   for (let i = 0; i < pages; i++) content.fill(core.page?.(i) ?? i + 1, i * FRAME_BYTES, (i + 1) * FRAME_BYTES)
   const all: readonly (readonly [string, Uint8Array])[] = [
     ['.note.Xen', Buffer.concat(notes)],
-    ['.xen_prstatus', new Uint8Array(CONTEXT_BYTES)],
+    ['.xen_prstatus', contexts(cr3s)],
     ['.xen_shared_info', shared],
     ['.xen_pages', content],
     [isPv ? '.xen_p2m' : '.xen_pfn', table],
@@ -54,6 +62,13 @@ export function makeCore(core: MadeCore): Uint8Array {
     kept.map(([name, bytes]) => ({ name: core.rename?.[name] ?? name, bytes, changed: core.sections?.[name] })),
     core.elf ?? {},
   )
+}
+
+function contexts(cr3s: readonly bigint[]): Uint8Array {
+  const bytes = new Uint8Array(cr3s.length * CONTEXT_BYTES)
+  const view = new DataView(bytes.buffer)
+  cr3s.forEach((cr3, i) => view.setBigUint64(i * CONTEXT_BYTES + CTRLREG_BYTES + 24, cr3, true))
+  return bytes
 }
 
 interface Section {
