@@ -11,6 +11,9 @@ const hostStateCounts = z.object({ backed: frames, swapped: frames, unbacked: fr
 /** Guest class by host state, in frames. */
 export const classMatrix = z.record(z.string(), hostStateCounts).meta({ id: 'ClassMatrix' })
 
+/** Memory that Xen has promised a guest and not given yet, in frames. */
+const populateOnDemand = z.looseObject({ targetFrames: frames, cacheFrames: frames, entries: frames })
+
 export const warning = z.object({ code: z.string(), text: z.string() })
 
 /** The published file, as the report describes it. */
@@ -46,6 +49,7 @@ export const dumpReport = z
       untouched: frames,
       inUseUnbacked: frames,
       offlineUntold: frames,
+      notAsked: frames.optional().describe('frames that a costly hypervisor was not asked about, by the guest’s word'),
       alarm: z.boolean(),
     }),
     hostMemory: z.looseObject({
@@ -54,6 +58,15 @@ export const dumpReport = z
       residentBytesBefore: bytes,
       residentBytesAfter: bytes,
     }),
+    hypervisor: z
+      .looseObject({
+        questions: frames.describe('hypercalls made for the guest'),
+        totalFramesBefore: frames.optional(),
+        totalFramesAfter: frames.optional(),
+        populateOnDemandBefore: populateOnDemand.optional(),
+        populateOnDemandAfter: populateOnDemand.optional(),
+      })
+      .optional(),
     trust,
     warnings: z.array(warning),
     consistency: z.looseObject({ mode: z.enum(['paused', 'live', 'stopped', 'file']), pausedMs: milliseconds }),
