@@ -11,7 +11,7 @@ const WANTED = ['virtio_pci', 'virtio_balloon', 'virtio_mem', 'qemu_fw_cfg']
  * Decompresses the wanted modules and those they depend on from an unpacked package into `target`.
  * Returns their paths, each after those it depends on.
  */
-export function collectModules(unpacked, target) {
+export function collectModules(unpacked, target, wanted = WANTED) {
   mkdirSync(target, { recursive: true })
   const available = new Map()
   for (const path of findFiles(unpacked, /\.ko(\.xz|\.zst|\.gz)?$/)) available.set(moduleName(path), path)
@@ -25,7 +25,7 @@ export function collectModules(unpacked, target) {
     writeFileSync(file, bytes)
     collected.set(name, file)
   }
-  WANTED.forEach(collect)
+  wanted.forEach(collect)
   return [...collected.values()]
 }
 

@@ -1,15 +1,18 @@
 import { existsSync } from 'node:fs'
 import { DEBUG_ERAS, hasDebugSymbols, unpackVmlinux } from './debug-kernels.mjs'
+import { areKeptKernelsThere, unpackKeptKernels } from './kept-kernels.mjs'
 import { ERAS, isEraComplete, unpackKernel } from './kernels.mjs'
+import { isHypervHostComplete, unpackHypervHost } from './hyperv-host.mjs'
 import { isManifestComplete, readManifest, writeManifest } from './manifest.mjs'
 import { PrivateApt } from './private-apt.mjs'
 import { areReadersComplete, machineReaders, unpackReaders } from './readers.mjs'
 import { say, warn } from './say.mjs'
+import { isXenHostComplete, unpackXenHost, XEN_SUITE } from './xen-host.mjs'
 
 /** Fills the cache with guest kernels and readers. What cannot be had is written into the manifest with its reason. */
 export async function fillLabCache(cache, { long, refresh }) {
   const manifest = readManifest(cache)
-  if (!refresh && isManifestComplete(manifest, { long })) {
+  if (!refresh && isManifestComplete(manifest, { long }) && (!long || areKeptKernelsThere(cache))) {
     say('guest kernels and readers: all there')
   } else {
     const apts = new Map(ERAS.map((suite) => [suite, new PrivateApt(suite, cache)]))
@@ -18,6 +21,12 @@ export async function fillLabCache(cache, { long, refresh }) {
       writeManifest(cache, manifest)
     }
     if (refresh || !areReadersComplete(manifest.readers)) manifest.readers = await newestReaders(apts.get('sid'), cache)
+    if (long && (refresh || !isXenHostComplete(manifest.xen)))
+      manifest.xen = await xenHost(apts.get(XEN_SUITE), cache, manifest.xen)
+    if (long && (refresh || !isHypervHostComplete(manifest.hyperv)))
+      manifest.hyperv = await hypervHost(apts, cache, manifest.hyperv)
+    writeManifest(cache, manifest)
+    if (long) await unpackKeptKernels(apts, cache)
     for (const apt of apts.values()) apt.forget()
   }
   const readers = { ...manifest.readers, ...machineReaders() }
@@ -61,5 +70,23 @@ async function newestReaders(apt, cache) {
   } catch (error) {
     const missing = { missing: error.message }
     return { 'crash-newest': missing, 'makedumpfile-newest': missing }
+  }
+}
+
+async function xenHost(apt, cache, known) {
+  try {
+    return await unpackXenHost(apt, cache)
+  } catch (error) {
+    warn(`Xen of ${XEN_SUITE} could not be had, long tests with a Xen host will fail: ${error.message}`)
+    return isXenHostComplete(known) ? known : { missing: error.message }
+  }
+}
+
+async function hypervHost(apts, cache, known) {
+  try {
+    return await unpackHypervHost(apts, cache)
+  } catch (error) {
+    warn(`a QEMU with hv-balloon could not be had, long tests of live Hyper-V guests will fail: ${error.message}`)
+    return isHypervHostComplete(known) ? known : { missing: error.message }
   }
 }

@@ -2,12 +2,14 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DEBUG_ERAS } from './debug-kernels.mjs'
 import { ERAS, isEraComplete } from './kernels.mjs'
+import { isHypervHostComplete } from './hyperv-host.mjs'
 import { areReadersComplete } from './readers.mjs'
+import { isXenHostComplete } from './xen-host.mjs'
 
 /** Raised when what is unpacked, or what is said of it, changes: older caches are then unpacked anew. */
 const FORMAT = 1
 
-/** What the cache holds, as packages/lab reads it: `{ format, eras, readers }`. */
+/** What the cache holds, as packages/lab reads it: `{ format, eras, readers, xen, hyperv }`, the last two only for long tests. */
 export function readManifest(cache) {
   const path = join(cache, 'manifest.json')
   const empty = { format: FORMAT, eras: {}, readers: {} }
@@ -27,8 +29,10 @@ export function writeManifest(cache, manifest) {
   renameSync(partial, join(cache, 'manifest.json'))
 }
 
-/** Whether the cache holds every kernel, every reader and, for the long tests, the debug symbols. */
-export function isManifestComplete({ eras, readers }, { long }) {
+/** Whether the cache holds every kernel, every reader and, for the long tests, the debug symbols and the hosts. */
+export function isManifestComplete({ eras, readers, xen, hyperv }, { long }) {
   if (!ERAS.every((name) => isEraComplete(eras[name])) || !areReadersComplete(readers)) return false
-  return !long || DEBUG_ERAS.every((name) => existsSync(eras[name].vmlinux ?? ''))
+  if (!long) return true
+  const hosts = isXenHostComplete(xen) && isHypervHostComplete(hyperv)
+  return hosts && DEBUG_ERAS.every((name) => existsSync(eras[name].vmlinux ?? ''))
 }

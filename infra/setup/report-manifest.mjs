@@ -2,7 +2,7 @@ import { ERAS } from './kernels.mjs'
 import { say, warn } from './say.mjs'
 
 /** Says what the cache holds now and, loudly, what could not be had and what that means. */
-export function reportManifest({ eras, readers }, cache) {
+export function reportManifest({ eras, readers, xen, hyperv }, cache) {
   for (const name of ERAS) {
     const { missing } = eras[name]
     if (missing)
@@ -18,6 +18,8 @@ export function reportManifest({ eras, readers }, cache) {
   const symbols = ERAS.filter((name) => eras[name].vmlinux)
   if (symbols.length === 0) say('debug symbols: none; crash in npm run test:long needs them (npm run setup -- --long)')
   else say(`debug symbols: ${symbols.join(', ')}`)
+  if (xen?.version) say(`Xen host: ${xen.version}`)
+  if (hyperv?.version) say(`QEMU with hv-balloon: ${hyperv.version}`)
   const found = Object.entries(readers).filter(([, { argv }]) => argv)
   say(`readers: ${found.map(([name, { version }]) => `${name} ${version}`).join(', ')}`)
   say(`done; downloads are kept in ${cache}`)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { cacheFolder } from './cache-folder.mjs'
+import { areKeptKernelsThere } from './kept-kernels.mjs'
 import { fillLabCache } from './lab-cache.mjs'
 import { ensureMachinePackages, missingFromMachine } from './machine-packages.mjs'
 import { isManifestComplete, readManifest } from './manifest.mjs'
@@ -15,7 +16,8 @@ import { SetupError } from './setup-error.mjs'
 import { withLock } from './with-lock.mjs'
 
 const USAGE = `usage: npm run setup -- [--long] [--refresh]
-  --long     also the kernels' debug symbols for npm run test:long (some 600 MB to download)
+  --long     also the kernels' debug symbols, a Xen host and a QEMU with hv-balloon for npm run test:long (some
+             1050 MB to download)
   --refresh  look again for newer guest kernels and readers
 `
 
@@ -27,7 +29,8 @@ async function main() {
     !options.refresh &&
     missingFromMachine().length === 0 &&
     whyStale(root) === undefined &&
-    isManifestComplete(readManifest(cache), options)
+    isManifestComplete(readManifest(cache), options) &&
+    (!options.long || areKeptKernelsThere(cache))
   if (complete) return say(`everything is there (guest kernels and readers in ${cache})`)
   makeFolder(cache)
   await withLock(cache, async () => {

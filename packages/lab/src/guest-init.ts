@@ -1,13 +1,14 @@
+import { agentShell } from './agent-shell.ts'
+
+/** Where the guest's init takes commands: a second serial line, or the console of a Xen guest. */
+export type AgentLine = '/dev/ttyS1' | '/dev/hvc0'
+
 /**
  * The guest's init, for busybox. It loads the modules in the order of their names, brings memory online, gives the guest
- * some life (page cache, anonymous memory, zero pages, huge pages) and then takes commands from its second terminal:
- *
- *     ID truth            everything the kernel says of itself and its frames
- *     ID exec BASE64      runs shell lines
- *
- * Each answer is any number of `==BEGIN name`, gzip in base64, `==END`, and then `==DONE ID`.
+ * some life (page cache, anonymous memory, zero pages, huge pages) and then takes commands from `line` (see
+ * agent-shell.ts): besides `exec`, `truth`, which answers with everything the kernel says of itself and its frames.
  */
-export const GUEST_INIT = String.raw`#!/bin/busybox sh
+export const guestInit = (line: AgentLine): string => String.raw`#!/bin/busybox sh
 /bin/busybox mkdir -p /proc /sys /dev /tmp
 /bin/busybox --install -s /bin
 export PATH=/bin HOME=/tmp
@@ -22,7 +23,7 @@ for state in /sys/devices/system/memory/memory*/state; do
   grep -q offline $state && echo online_movable > $state
 done 2> /dev/null
 
-line=/dev/ttyS1
+line=${line}
 stty -F $line raw -echo
 exec 3<> $line
 
@@ -38,7 +39,6 @@ while [ $filled -lt $((${'$'}{fill:-0} * 2)) ]; do
   head -c 200000 /bin/busybox; head -c 74288 /dev/urandom; head -c 250000 /dev/zero; filled=$((filled + 1))
 done > /tmp/fill
 
-send() { echo "==BEGIN $1"; gzip -c | base64; echo "==END"; }
 symbols='swapper_pg_dir init_top_pgt mem_section _text _stext _end phys_base vmemmap_base page_offset_base init_uts_ns'
 symbols="$symbols node_data saved_command_line vmcoreinfo_note vmcoreinfo_data linux_banner init_task contig_page_data"
 
@@ -64,17 +64,4 @@ truth() {
   cat /proc/kpageflags | send kpageflags
 }
 
-echo "==READY" >&3
-while read -r id verb argument <&3; do
-  case $verb in
-    truth) truth ;;
-    exec)
-      echo "$argument" | base64 -d > /tmp/lab/script
-      sh /tmp/lab/script > /tmp/lab/output 2>&1 < /dev/null 3>&-
-      status=$?
-      cat /tmp/lab/output | send output
-      echo $status | send status ;;
-  esac >&3
-  echo "==DONE $id" >&3
-done
-`
+${agentShell}`

@@ -12,11 +12,35 @@ const EraEntry = z.object({
   vmlinux: z.string().exactOptional(),
 })
 const Reader = z.union([Missing, z.object({ version: z.string(), argv: z.array(z.string()).min(1) })])
+const XenHost = z.union([
+  Missing,
+  z.object({
+    version: z.string(),
+    xen: z.string(),
+    vmlinuz: z.string(),
+    modules: z.array(z.string()),
+    loader: z.string(),
+    libraries: z.array(z.string()),
+    programs: z.array(z.string()),
+  }),
+])
+const HypervHost = z.union([
+  Missing,
+  z.object({
+    version: z.string(),
+    root: z.string(),
+    vmlinuz: z.string(),
+    modules: z.array(z.string()),
+    guest: z.object({ release: z.string(), vmlinuz: z.string(), modules: z.array(z.string()) }),
+  }),
+])
 
 const LabManifest = z.object({
   format: z.literal(1),
   eras: z.record(z.string(), z.union([Missing, EraEntry])),
   readers: z.record(z.string(), Reader),
+  xen: XenHost.exactOptional(),
+  hyperv: HypervHost.exactOptional(),
 })
 
 export type LabManifest = z.infer<typeof LabManifest>
