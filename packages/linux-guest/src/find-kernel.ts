@@ -58,10 +58,9 @@ interface Accepted {
 
 /**
  * Finds the VMCOREINFO of the kernel that runs: in `vmcoreinfo`, in the notes, where the image of a vCPU's kernel points
- * to, else anywhere in guest memory. Every candidate is
- * held against guest memory. Where vCPUs can be asked, only a kernel that the page tables of one confirm is taken: the
- * memory of one that ran before a reboot still bears it out, and its word on frames is false. Where they cannot, the
- * kernel whose struct pages cover most is. Throws LinuxGuestError that lists what was tried and why it was refused.
+ * to, else anywhere in guest memory. Every candidate is held against guest memory. Where vCPUs can be asked, only a kernel
+ * that the page tables of one confirm is taken: the memory of one that ran before a reboot still bears it out, and its
+ * word on frames is false. Where they cannot, the kernel whose struct pages cover most is. Throws LinuxGuestError that lists what was tried and why it was refused.
  */
 export async function findKernel(frames: GuestFrames, options: FindOptions): Promise<FoundKernel> {
   const refused = new Refusals()
@@ -105,17 +104,17 @@ export async function findKernel(frames: GuestFrames, options: FindOptions): Pro
   }
   // No vCPU could confirm what the search would find.
   if (mustRun && roots.length === 0) throw notRunning(best, cpus, roots.length)
+  for (const reason of refused.listed) {
+    warnings.push({ code: 'VMCOREINFO_REFUSED', text: `guest memory was searched for another VMCOREINFO: ${reason}` })
+  }
   for (const { pfn, text } of pointedVmcoreinfo(frames, withKernelTables(roots), { signal: options.signal })) {
     if (walked.size >= MAX_WALKED || opened >= MAX_OPENED) break
     const where = `in frame ${pfn}, which the kernel image points to`
     const accepted = tryOne({ where, text, from: 'scan', pfn })
     if (accepted?.isRunning) return found(accepted)
+    best ??= accepted
   }
   if (options.search === false) throw nothingFound(refused)
-  for (const reason of refused.listed) {
-    warnings.push({ code: 'VMCOREINFO_REFUSED', text: `guest memory was searched for another VMCOREINFO: ${reason}` })
-  }
-
   for await (const { pfn, text } of scanVmcoreinfo(frames, { signal: options.signal })) {
     if (walked.size >= MAX_WALKED || opened >= MAX_OPENED) {
       warnings.push({

@@ -28,7 +28,7 @@ export interface LinuxGuest {
   /**
    * Writes the class code of frame `window.start + i` into `into[i]`. Reads guest memory anew at every call and nothing
    * but page tables, `mem_section` and struct pages. Throws RangeError when `into` is too small, and what the view's
-   * `read` throws.
+   * `tryRead` throws.
    */
   classify(window: PfnRange, into: Uint8Array): void
   /**
@@ -65,8 +65,9 @@ export interface OpenLinuxGuestOptions {
 }
 
 /**
- * Finds and checks what the guest's kernel says of itself. Without a note that guest memory bears out, the kernel's image is
- * asked where a vCPU's page tables lead to it, then all of guest RAM that the host backs is searched. Throws LinuxGuestError, what the view's `read` throws, and the signal's reason.
+ * Finds and checks what the guest's kernel says of itself. Without a note that guest memory bears out, the kernel's image
+ * is asked where a vCPU's page tables lead to it, then all of guest RAM that can be read is searched. Throws
+ * LinuxGuestError, what the view's `tryRead` throws, and the signal's reason.
  */
 export async function openLinuxGuest(view: GuestView, options: OpenLinuxGuestOptions = {}): Promise<LinuxGuest> {
   options.signal?.throwIfAborted()

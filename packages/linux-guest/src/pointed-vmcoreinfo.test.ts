@@ -1,3 +1,4 @@
+import { encodeElfNote } from '@ullage/layout'
 import { describe, expect, test } from 'vitest'
 import { SyntheticGuest, SyntheticKernel, syntheticGuest } from '../test/synthetic-guest.ts'
 import { vcpuNote } from '../test/vcpu-note.ts'
@@ -51,6 +52,17 @@ describe('VMCOREINFO that the image of a running kernel points to', () => {
     // Searched for, the real one is found.
     await expect(openLinuxGuest(guest, { elfNotes: vcpuNote(kernel.rootPfn) })).resolves.toMatchObject({
       kernel: '6.12.0-synthetic',
+    })
+  })
+
+  test('is found where the note is another kernel’s, with a warning', async () => {
+    const { guest, kernel } = syntheticGuest()
+    point(kernel, kernel.vmcoreinfoPfn)
+    const strange = encodeElfNote('VMCOREINFO', 0, new TextEncoder().encode('OSRELEASE=5.0.0-other\n'))
+    const elfNotes = Buffer.concat([strange, vcpuNote(kernel.rootPfn)])
+    await expect(openLinuxGuest(guest, { elfNotes, search: false })).resolves.toMatchObject({
+      kernel: '6.12.0-synthetic',
+      warnings: [{ code: 'VMCOREINFO_REFUSED' }],
     })
   })
 
