@@ -32,7 +32,7 @@ export interface Disagreements {
   readonly idleUnbacked: number
   /** Frames left out because they are in use, unbacked, and the kernel cannot say offline. */
   readonly offlineUntold: number
-  /** Kept frames that are left out because they have no memory and would read as nothing. */
+  /** Kept frames that are left out because they have no memory and would read as nothing; not those listed as not dumped. */
   readonly missing: number
   /** Frames the kernel relies on that the host does not back. */
   readonly protectedUnbacked: number
