@@ -26,7 +26,7 @@ export interface XenStore extends Disposable {
 /** Connects to xenstore. Throws XenError. */
 export function openXenStore(load: LibraryLoader = loadLibrary): XenStore {
   const [soname, older] = SONAMES
-  const library = load(older) ?? loadXenLibrary(load, soname, 'libxenstore4')
+  const library = load(soname) ?? load(older) ?? loadXenLibrary(load, soname, 'libxenstore4')
   const open: (flags: number) => number | bigint = library.func('xs_open', 'uintptr_t', ['unsigned long'])
   const close: (handle: number) => void = library.func('xs_close', 'void', ['uintptr_t'])
   const args = ['uintptr_t', 'uint32_t', 'const char *', '_Out_ unsigned int *']
