@@ -1,4 +1,4 @@
-import { PfnSet } from '@ullage/pages'
+import { type PfnRange, PfnSet } from '@ullage/pages'
 import type { CpuPageTable } from './cpu-page-tables.ts'
 import type { GuestFrames } from './guest-frames.ts'
 import { KernelMemory, type MappedRun } from './kernel-memory.ts'
@@ -16,8 +16,8 @@ const MAX_FOLLOWED = 2 ** 16
 /**
  * VMCOREINFO pages that the kernel image points to, by the page tables that vCPUs have loaded. The kernel keeps the address
  * of the page in a variable without initial value (Linux kernel/vmcore_info.c vmcoreinfo_data), which stand at the end of
- * its image: that is read from its end down. So little is read, and nothing that the kernel has given away. Yields each page
- * once.
+ * its image: that is read from its end down. So little is read, and of what the kernel has given away only what stands
+ * between the end of its image and that of the large page it ends in. Yields each page once.
  */
 export function* pointedVmcoreinfo(
   frames: GuestFrames,
@@ -58,7 +58,7 @@ function* pointers(memory: KernelMemory, searched: PfnSet, signal: AbortSignal |
     if (searched.countIn(range) === pages) continue
     if (searched.size >= MAX_IMAGE_FRAMES) return
     searched.add(range)
-    frames.readWhatCanBe(range, bytes.subarray(0, pages * frames.frameBytes), readable, 0)
+    if (!readPiece(frames, range, bytes, readable)) continue
     for (let at = pages * perFrame - 2; at >= 0; at -= 2) {
       const high = words[at + 1] as number
       // The kernel's half begins with ones; frames that could not be read hold nothing else.
@@ -67,6 +67,23 @@ function* pointers(memory: KernelMemory, searched: PfnSet, signal: AbortSignal |
         yield (BigInt(high >>> 0) << 32n) | BigInt((words[at] as number) >>> 0)
     }
   }
+}
+
+/**
+ * Reads what can be read of `range`, or returns false for one that has no memory at both ends: each try may cost a question
+ * to a hypervisor, and a search of all memory would still find what is missed.
+ */
+function readPiece(frames: GuestFrames, range: PfnRange, bytes: Uint8Array, readable: Uint8Array): boolean {
+  const { start, count } = range
+  const into = bytes.subarray(0, count * frames.frameBytes)
+  if (frames.view.tryRead(range, into)) {
+    readable.fill(1, 0, count)
+    return true
+  }
+  const end = bytes.subarray(0, frames.frameBytes)
+  if (!frames.readFrame(start + count - 1, end) && !frames.readFrame(start, end)) return false
+  frames.readWhatCanBe(range, into, readable, 0)
+  return true
 }
 
 /** What is mapped of the image, from its end down, in pieces of neighbouring frames. */
