@@ -1,11 +1,6 @@
 import type { PfnRange } from '@ullage/pages'
+import { FOUR_GIB_FRAMES, HVM_RAM_END, PVH_RAM_END, toolstackRam } from './toolstack-ram.ts'
 
-/** Frames below 4 GiB. */
-const FOUR_GIB_FRAMES = 2 ** 20
-/** Where a PVH guest's ACPI tables are; its RAM below 4 GiB ends here (Xen tools/libs/light/libxl_dom.c). */
-const PVH_RAM_END = 0xf_c000
-/** HVM_BELOW_4G_MMIO_START: where RAM of a guest with a device model ends, unless more was left to devices. */
-const HVM_RAM_END = 0xf_0000
 const KIB_A_FRAME = 4
 
 /**
@@ -22,12 +17,7 @@ export function ramOfConfig(config: string | undefined): readonly PfnRange[] | u
   const videoKib = count(build['video_memkb']) ?? 0
   const frames = Math.floor((maxKib - videoKib) / KIB_A_FRAME)
   if (frames < 1) return undefined
-  const lowEnd = type === 'pvh' ? PVH_RAM_END : hvmRamEnd(build)
-  if (frames <= lowEnd) return [{ start: 0, count: frames }]
-  return [
-    { start: 0, count: lowEnd },
-    { start: FOUR_GIB_FRAMES, count: frames - lowEnd },
-  ]
+  return toolstackRam(frames, type === 'pvh' ? PVH_RAM_END : hvmRamEnd(build))
 }
 
 /** `mmio_hole` makes the hole larger than it is by itself, never smaller. */

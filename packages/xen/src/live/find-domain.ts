@@ -1,5 +1,6 @@
 import type { XenStore } from '@ullage/native'
 import { OfflineError } from '@ullage/offline-query'
+import { HVM_RAM_END, PVH_RAM_END } from '../toolstack-ram.ts'
 
 /** DOMID_FIRST_RESERVED: numbers from here on are no domains (Xen xen/include/public/xen.h). */
 const FIRST_RESERVED = 0x7ff0
@@ -50,13 +51,22 @@ export function domainName(store: DomainNames, domid: number): string | undefine
   return store.read(`/local/domain/${domid}/name`)
 }
 
-/** Frames that the domain may have at most, as the toolstack built it; undefined where it did not write that down. */
-export function staticMaxFrames(store: DomainNames, domid: number): number | undefined {
+/** How the toolstack laid out a domain's RAM. */
+export interface ToldRam {
+  /** Frames that the domain may have at most. */
+  readonly frames: number
+  /** Where RAM below 4 GiB ends at the latest. */
+  readonly lowEnd: number
+}
+
+/** What the toolstack wrote down of the domain's RAM when it built it; undefined where it did not. */
+export function toldRam(store: DomainNames, domid: number): ToldRam | undefined {
   const read = (what: string): number => {
     const text = store.read(`/local/domain/${domid}/memory/${what}`)
     return text !== undefined && /^\d{1,12}$/.test(text) ? Number(text) : 0
   }
   // In KiB. Of the first the second is video memory, which is no RAM (Xen tools/libs/light/libxl_dom.c).
   const frames = Math.floor((read('static-max') - read('videoram')) / 4)
-  return frames > 0 ? frames : undefined
+  const lowEnd = store.read(`/libxl/${domid}/type`) === 'pvh' ? PVH_RAM_END : HVM_RAM_END
+  return frames > 0 ? { frames, lowEnd } : undefined
 }

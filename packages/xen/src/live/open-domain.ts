@@ -3,7 +3,7 @@ import { OfflineError, type OpenGuest, throwIfAborted } from '@ullage/offline-qu
 import type { DomainSource, OpenXenOptions } from '../xen-source.ts'
 import { DomainGuest } from './domain-guest.ts'
 import { lockDomain } from './domain-lock.ts'
-import { type DomainNames, findDomain, staticMaxFrames } from './find-domain.ts'
+import { type DomainNames, findDomain, toldRam } from './find-domain.ts'
 import type { DomainInfo, Hypervisor } from './hypervisor.ts'
 import { lockPathOf, pauseRecordPath } from './pause-record.ts'
 import { pvLayout } from './pv-layout.ts'
@@ -42,7 +42,7 @@ export async function openDomainOn(
   const domain = hypervisor.info(domid)
   if (!domain) throw new OfflineError('GUEST_NOT_FOUND', `expected a domain with the number ${domid}, found none`)
   refuseUnsuitable(hypervisor, domain)
-  const layoutOf = (domain.isTranslated ? translatedLayout : pvLayout)(hypervisor, staticMaxFrames(store, domid))
+  const layoutOf = (domain.isTranslated ? translatedLayout : pvLayout)(hypervisor, toldRam(store, domid))
   const recordPath = pauseRecordPath(options.stateDir, domain.handle)
   const lock = lockDomain(lockPathOf(recordPath), domid)
   try {

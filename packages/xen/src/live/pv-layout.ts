@@ -3,6 +3,7 @@ import { OfflineError, throwIfAborted } from '@ullage/offline-query'
 import { invertRuns } from '../invert-runs.ts'
 import { isPlausibleEnd } from '../guest-ram.ts'
 import type { DomainLayout } from './domain-layout.ts'
+import type { ToldRam } from './find-domain.ts'
 import type { DomainInfo, Hypervisor } from './hypervisor.ts'
 import { readP2m } from './pv-p2m.ts'
 import { readSharedInfo, type SharedInfo } from './pv-shared-info.ts'
@@ -15,19 +16,19 @@ const MOST_TRIES = 3
  */
 export function pvLayout(
   hypervisor: Hypervisor,
-  staticMaxFrames: number | undefined,
+  told: ToldRam | undefined,
 ): (info: DomainInfo, signal: AbortSignal | undefined) => Promise<DomainLayout> {
-  return (info, signal) => readLayout(hypervisor, info, { staticMaxFrames, signal })
+  return (info, signal) => readLayout(hypervisor, info, { mostFrames: told?.frames, signal })
 }
 
 async function readLayout(
   hypervisor: Hypervisor,
   info: DomainInfo,
-  options: { staticMaxFrames: number | undefined; signal: AbortSignal | undefined },
+  options: { mostFrames: number | undefined; signal: AbortSignal | undefined },
 ): Promise<DomainLayout> {
   for (let tries = 1; ; tries++) {
     const shared = readSharedInfo(hypervisor, info)
-    const end = endOfRam(shared, info, options.staticMaxFrames)
+    const end = endOfRam(shared, info, options.mostFrames)
     const p2m = await readP2m(hypervisor, info.domid, { shared, frames: end, signal: options.signal })
     // A guest that runs may have moved its tables meanwhile: it counts such changes.
     const again = readSharedInfo(hypervisor, info)
@@ -57,14 +58,14 @@ async function readLayout(
   }
 }
 
-function endOfRam({ maxPfn }: SharedInfo, info: DomainInfo, staticMaxFrames = 0): number {
+function endOfRam({ maxPfn }: SharedInfo, info: DomainInfo, mostFrames = 0): number {
   if (maxPfn === 0) {
     throw new OfflineError(
       'UNSUPPORTED',
       `expected a p2m in the shared info of domain ${info.domid}, found none: its kernel has not set it up yet; try again when it has booted`,
     )
   }
-  if (Number.isSafeInteger(maxPfn) && isPlausibleEnd(maxPfn, Math.max(info.totalFrames, staticMaxFrames))) return maxPfn
+  if (Number.isSafeInteger(maxPfn) && isPlausibleEnd(maxPfn, Math.max(info.totalFrames, mostFrames))) return maxPfn
   throw new OfflineError(
     'CORRUPT',
     `expected the end of RAM in the shared info of domain ${info.domid}, found frame ${maxPfn}, more than a guest with ${info.totalFrames} frames can have`,

@@ -2,13 +2,12 @@ import { setImmediate } from 'node:timers/promises'
 import { type RamExtent, throwIfAborted } from '@ullage/offline-query'
 import { endOf, type PfnRange } from '@ullage/pages'
 import { isPlausibleEnd } from '../guest-ram.ts'
+import { FOUR_GIB_FRAMES, HVM_RAM_END, toolstackRam } from '../toolstack-ram.ts'
 import type { DomainLayout } from './domain-layout.ts'
+import type { ToldRam } from './find-domain.ts'
 import { HVMMEM_MMIO_DM } from './hypercalls.ts'
 import { BATCH_FRAMES, type DomainInfo, type Hypervisor } from './hypervisor.ts'
 
-/** HVM_BELOW_4G_MMIO_START, and 4 GiB: RAM goes on there (Xen tools/libs/light/libxl_dom.c). */
-const DEVICES_START = 0xf_0000
-const HIGH_START = 0x10_0000
 /** Frames in one memory section of an x86-64 Linux: it adds memory, and room for grant tables, by whole ones. */
 const SECTION_FRAMES = 32768
 /** So many sections in a row without any memory: nothing is looked for above them. */
@@ -21,27 +20,27 @@ const GAP_FRAMES = 1024
 /**
  * Finds guest RAM of an HVM or PVH domain. The hypervisor knows which frames have memory, not which are RAM: every hole
  * looks like a frame that was ballooned away. How much RAM there may be the toolstack wrote down when it built the domain
- * (`staticMaxFrames`), and it lies from frame 0 to the devices, then from 4 GiB on. What has memory elsewhere (ACPI tables
+ * (`told`), and it lies from frame 0 to the devices, then from 4 GiB on. What has memory elsewhere (ACPI tables
  * and rings shared with Xen's own domains among the devices; grant tables and hot-added memory in the sections above RAM) is
  * found by asking, which changes nothing, and makes extents of its own. Called again, what is returned asks only about
  * frames that had no number the first time.
  */
 export function translatedLayout(
   hypervisor: Hypervisor,
-  staticMaxFrames: number | undefined,
+  told: ToldRam | undefined,
 ): (info: DomainInfo, signal: AbortSignal | undefined) => Promise<DomainLayout> {
   const special: RamExtent[] = []
   const warnings = new Map<string, string>()
   let known = 0
   return async (info, signal) => {
     const end = hypervisor.maximumFrame(info.domid) + 1
-    const ram = staticMaxFrames === undefined ? ramUpTo(end, info, warnings) : ramOf(staticMaxFrames)
+    const ram = told ? toolstackRam(told.frames, told.lowEnd) : ramUpTo(end, info, warnings)
     const lowEnd = ram[0] ? endOf(ram[0]) : 0
-    const highEnd = Math.max(HIGH_START, ...ram.map(endOf))
+    const highEnd = Math.max(FOUR_GIB_FRAMES, ...ram.map(endOf))
     const look = new Look(hypervisor, info.domid, signal)
     for (const [start, stop, isAll] of [
-      [lowEnd, DEVICES_START, false],
-      [Math.max(lowEnd, DEVICES_START), HIGH_START, true],
+      [lowEnd, HVM_RAM_END, false],
+      [Math.max(lowEnd, HVM_RAM_END), FOUR_GIB_FRAMES, true],
       [highEnd, end, false],
     ] as const) {
       const hole = { start: Math.max(start, known), end: Math.min(stop, end) }
@@ -63,23 +62,14 @@ export function translatedLayout(
   }
 }
 
-/** `frames` of RAM, laid out as the toolstack does. */
-function ramOf(frames: number): PfnRange[] {
-  const low = Math.min(frames, DEVICES_START)
-  return [
-    { start: 0, count: low },
-    { start: HIGH_START, count: frames - low },
-  ].filter(({ count }) => count > 0)
-}
-
 /** RAM wherever the domain has used frames, unless no guest has RAM so sparse. */
 function ramUpTo(end: number, { totalFrames }: DomainInfo, warnings: Map<string, string>): PfnRange[] {
   const text = 'xenstore has no memory/static-max of the domain: RAM is taken to end where its frames do'
   warnings.set('RAM_END_UNKNOWN', text)
-  if (!isPlausibleEnd(end, totalFrames)) return ramOf(totalFrames)
+  if (!isPlausibleEnd(end, totalFrames)) return toolstackRam(totalFrames, HVM_RAM_END)
   return [
-    { start: 0, count: Math.min(end, DEVICES_START) },
-    { start: HIGH_START, count: end - HIGH_START },
+    { start: 0, count: Math.min(end, HVM_RAM_END) },
+    { start: FOUR_GIB_FRAMES, count: end - FOUR_GIB_FRAMES },
   ].filter(({ count }) => count > 0)
 }
 

@@ -139,6 +139,25 @@ describe('a domain', () => {
     expect(host.hypervisor.questions).toBeLessThan(2 ** 22)
   })
 
+  it.each([
+    ['pvh', 0xfc000, 0x4000],
+    ['hvm', 0xf0000, 0x10000],
+  ])('of type %s has its RAM above 4 GiB from what does not fit below', async (type, lowEnd, high) => {
+    const host = pvhHost({ maximumFrame: 0x110000 })
+    const store = fakeStore({
+      '/local/domain/7/name': 'web-1',
+      '/local/domain/7/memory/static-max': String(0x100000 * 4 + 64),
+      '/local/domain/7/memory/videoram': '64',
+      '/libxl/7/type': type,
+    })
+    await using guest = await openFake({ ...host, store })
+    expect(guest.memory.extents.filter(({ name }) => name === 'ram')).toEqual([
+      { name: 'ram', start: 0, count: lowEnd },
+      { name: 'ram', start: 0x100000, count: high },
+    ])
+    expect(guest.warnings).toEqual([])
+  })
+
   it('that is paused again is only asked about frames it has not had', async () => {
     const host = pvhHost()
     await using guest = await openFake(host)
