@@ -1,3 +1,4 @@
+import type { PfnRange } from '@ullage/pages'
 import { describe, expect, test } from 'vitest'
 import { findPvTables } from './find-pv-tables.ts'
 
@@ -21,11 +22,14 @@ class MadeGuest {
 
   readonly memory = {
     toPfn: (gfn: number) => (gfn >= 0x1000 && gfn < 0x1200 ? gfn - 0x1000 : undefined),
-    readFrame: (pfn: number, into: Uint8Array) => {
+    readFrames: (range: PfnRange, into: Uint8Array) => {
       this.reads++
-      const words = this.frames.get(pfn)
-      if (words) into.set(new Uint8Array(words.buffer))
-      return words !== undefined
+      for (let i = 0; i < range.count; i++) {
+        const words = this.frames.get(range.start + i)
+        if (!words) return false
+        into.set(new Uint8Array(words.buffer), i * 4096)
+      }
+      return true
     },
   }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { PfnSet } from '@ullage/pages'
+import { endOf, type PfnRange, PfnSet } from '@ullage/pages'
 import { PvTables } from './pv-tables.ts'
 import {
   frameOfEntry,
@@ -20,10 +20,14 @@ const XEN_SLOTS = { start: 256, end: 272 } as const
 /** Root entry of the page of system calls that processes see, the only one of the kernel's half in their own roots. */
 const VSYSCALL_SLOT = 511
 
+const PAGE_BYTES = 4096
+/** Frames read together: a live domain is asked as seldom as can be. */
+const BATCH_FRAMES = 256
+
 /** What is asked of a guest. */
 export interface PvMemory {
-  /** Fills `into` with a frame of guest RAM and returns true, or returns false for one without memory. */
-  readFrame(pfn: number, into: Uint8Array): boolean
+  /** Fills `into` with frames of guest RAM and returns true, or returns false when one of them has no memory. */
+  readFrames(range: PfnRange, into: Uint8Array): boolean
   /** From a machine frame to the frame of guest RAM. */
   toPfn(gfn: number): number | undefined
 }
@@ -83,7 +87,7 @@ class TableSearch {
   }
 
   addRoot(pfn: number): void {
-    if (this.#seen.has(pfn) || !this.#memory.readFrame(pfn, this.#bytes[3] as Uint8Array)) return
+    if (this.#seen.has(pfn) || !this.#readTable(pfn, 4)) return
     const words = this.#words[3] as Uint32Array
     if (!isEmpty(words, XEN_SLOTS.end, TABLE_ENTRIES)) {
       this.#kernelHalves.add(halfOf(words, XEN_SLOTS.end, TABLE_ENTRIES))
@@ -98,13 +102,18 @@ class TableSearch {
   /** Looks for roots among the frames that the kernel maps and cannot write to: first roots, then their second ones. */
   findProcesses(): void {
     this.#map(undefined, false)
+    const others = new PfnSet()
+    this.#eachReadOnly((pfn, words) => {
+      if (this.#isProcessRoot(words)) this.addRoot(pfn)
+      else if (isPlausibleUserRoot(words)) others.add({ start: pfn, count: 1 })
+    })
     const words = this.#words[3] as Uint32Array
-    // Second roots may be empty but for the page of system calls: those come last, known by those before them.
-    const isProcessRoot = () => this.#isProcessRoot(words)
-    for (const isRoot of [isProcessRoot, () => this.#isUserRoot(words), isProcessRoot]) {
-      for (const pfn of this.#readOnly()) {
-        if (this.#seen.has(pfn) || !this.#memory.readFrame(pfn, this.#bytes[3] as Uint8Array)) continue
-        if (isRoot()) this.addRoot(pfn)
+    // A second root may map nothing but the page of system calls: those come last, known by those before them.
+    for (const isRoot of [() => this.#isUserRoot(words), () => this.#isProcessRoot(words)]) {
+      for (const run of others.allRuns()) {
+        for (let pfn = run.start; pfn < endOf(run); pfn++) {
+          if (!this.#seen.has(pfn) && this.#readTable(pfn, 4) && isRoot()) this.addRoot(pfn)
+        }
       }
     }
   }
@@ -120,19 +129,44 @@ class TableSearch {
   }
 
   #isUserRoot(words: Uint32Array): boolean {
-    return (
-      isEmpty(words, XEN_SLOTS.end, VSYSCALL_SLOT) &&
-      !isEmpty(words, 0, KERNEL_SLOT) &&
-      this.#userHalves.has(halfOf(words, 0, KERNEL_SLOT))
-    )
+    return !isEmpty(words, 0, KERNEL_SLOT) && this.#userHalves.has(halfOf(words, 0, KERNEL_SLOT))
   }
 
-  *#readOnly(): Generator<number> {
-    for (const run of this.#mapped.allRuns()) {
-      for (let pfn = run.start; pfn < run.start + run.count; pfn++) {
-        if (!this.#writable.has(pfn)) yield pfn
+  /** Reads the frames that the kernel maps and cannot write to, but for tables that are known, many at a time. */
+  #eachReadOnly(look: (pfn: number, words: Uint32Array) => void): void {
+    const bytes = new Uint8Array(BATCH_FRAMES * PAGE_BYTES)
+    const tell = (range: PfnRange) => {
+      for (let i = 0; i < range.count; i++) {
+        if (this.#seen.has(range.start + i)) continue
+        look(range.start + i, new Uint32Array(bytes.buffer, i * PAGE_BYTES, TABLE_WORDS))
       }
     }
+    for (const range of this.#readOnly()) {
+      this.#signal?.throwIfAborted()
+      if (this.#memory.readFrames(range, bytes.subarray(0, range.count * PAGE_BYTES))) {
+        tell(range)
+        continue
+      }
+      for (let pfn = range.start; pfn < endOf(range); pfn++) {
+        const one = { start: pfn, count: 1 }
+        if (this.#memory.readFrames(one, bytes.subarray(0, PAGE_BYTES))) tell(one)
+      }
+    }
+  }
+
+  *#readOnly(): Generator<PfnRange> {
+    for (const run of this.#mapped.allRuns()) {
+      for (let at = run.start; at < endOf(run); ) {
+        const start = this.#writable.next(at, false, endOf(run))
+        const end = this.#writable.next(start, true, Math.min(endOf(run), start + BATCH_FRAMES))
+        if (end > start) yield { start, count: end - start }
+        at = Math.max(end, start)
+      }
+    }
+  }
+
+  #readTable(pfn: number, level: TableLevel): boolean {
+    return this.#memory.readFrames({ start: pfn, count: 1 }, this.#bytes[level - 1] as Uint8Array)
   }
 
   #add(pfn: number, level: TableLevel): void {
@@ -158,7 +192,7 @@ class TableSearch {
       // What a process has mapped says nothing that the kernel's half does not: its last tables need not be read.
       if (below === 1 && !part.isKernel) {
         this.#add(pfn, 1)
-      } else if (this.#memory.readFrame(pfn, this.#bytes[below - 1] as Uint8Array)) {
+      } else if (this.#readTable(pfn, below)) {
         this.#add(pfn, below)
         this.#follow(below, { start: 0, end: TABLE_ENTRIES, isKernel: part.isKernel })
       }
@@ -176,6 +210,12 @@ class TableSearch {
     if (run.writable) this.#writable.add(run)
     this.#run = { start: pfn ?? 0, count: pfn === undefined ? 0 : 1, writable }
   }
+}
+
+/** Whether it can be the second root of a process: it has nothing of the kernel's half but the page of system calls. */
+function isPlausibleUserRoot(words: Uint32Array): boolean {
+  const hasSome = !isEmpty(words, 0, KERNEL_SLOT) || !isEmpty(words, VSYSCALL_SLOT, TABLE_ENTRIES)
+  return hasSome && isEmpty(words, XEN_SLOTS.end, VSYSCALL_SLOT)
 }
 
 /** What the root entries [start, end) map, as text to compare. */

@@ -59,7 +59,7 @@ export function rewriteGuest(
       const pfn = toPfn(gfn)
       return pfn !== undefined && plan.write.has(pfn) ? pfn : undefined
     },
-    readFrame: (pfn, into) => plan.write.has(pfn) && tryRead(guest.memory, { start: pfn, count: 1 }, into),
+    readFrames: (range, into) => isWritten(plan, range) && tryRead(guest.memory, range, into),
   }
   const found = findPvTables(search, roots, options)
   const p2m = options.mode === 'crash' ? new CrashP2m(extents, plan.present) : undefined
@@ -89,6 +89,10 @@ export function rewriteGuest(
 /** A save image's tables can name any frame: whatever is not guest RAM is not the guest's. */
 function inRam(pfn: number | undefined, extents: readonly PfnRange[]): number | undefined {
   return pfn !== undefined && findRange(extents, pfn) !== -1 ? pfn : undefined
+}
+
+function isWritten({ write }: DumpPlan, range: PfnRange): boolean {
+  return write.next(range.start, false, endOf(range)) === endOf(range)
 }
 
 /** The plan with frames that are no guest RAM: they are stored, and count nowhere. */
