@@ -149,7 +149,6 @@ describe('a domain whose frames are to be populated on demand', () => {
   beforeAll(async () => {
     domain = await host.createPaused({ name: 'pod', type: 'pvh', era: 'bookworm', memMiB: 128, maxMemMiB: 256 })
   })
-  afterAll(() => domain?.destroy())
   const figures = async () => (await host.figures()).get(domain.domainId)
 
   test('is not dumped, and nothing that is asked gives any of them memory', async () => {
@@ -170,5 +169,13 @@ describe('a domain whose frames are to be populated on demand', () => {
       hypervisor.populateOnDemandBefore?.entries ?? Number.NaN,
     )
     expect(await figures()).toBeDefined()
+  })
+
+  test('is said to be gone when it was destroyed while it was open', async () => {
+    const thrown: Record<string, string> = JSON.parse((await run(`${NODE}/dom0-gone.ts pod`)).stdout)
+    expect(Object.keys(thrown)).toHaveLength(5)
+    for (const said of Object.values(thrown))
+      expect(said).toMatch(/^UNAVAILABLE: expected domain \d+, found that it is gone/)
+    expect(await figures()).toBeUndefined()
   })
 })
