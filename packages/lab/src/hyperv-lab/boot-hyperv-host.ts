@@ -11,6 +11,7 @@ import { hypervHostArguments } from './host-arguments.ts'
 import { hypervHostInitrd } from './host-initrd.ts'
 import { HypervHost } from './hyperv-host.ts'
 import { requireHypervPackages } from './hyperv-packages.ts'
+import { NODE_FOLDER, packCheckout } from './pack-checkout.ts'
 
 const BOOT_TIMEOUT_MS = 180_000
 
@@ -34,10 +35,11 @@ export async function bootHypervHost({ signal }: { signal?: AbortSignal } = {}):
     guestSocket: at('guest.sock'),
     monitorSocket: at('monitor.sock'),
     machine: packages.root,
-    checkout: join(import.meta.dirname, '../../../..'),
+    node: NODE_FOLDER,
     share: at('share'),
   }
   mkdirSync(files.share)
+  packCheckout(join(files.share, 'checkout.tar'))
 
   const agent = await GuestAgent.listen(files.agentSocket)
   cleanup.defer(() => agent.close('the host was disposed of'))

@@ -7,9 +7,9 @@ export interface HypervHostFiles {
   readonly agentSocket: string
   readonly guestSocket: string
   readonly monitorSocket: string
-  /** What the host sees as /machine, /ullage and /share; only the last may be written. */
+  /** What the host sees as /machine, /node and /share; only the last may be written. */
   readonly machine: string
-  readonly checkout: string
+  readonly node: string
   readonly share: string
 }
 
@@ -24,7 +24,7 @@ export function hypervHostArguments(files: HypervHostFiles): string[] {
     ['-m', `${MEM_MIB}M`, '-display', 'none', '-nodefaults', '-no-reboot'],
     ['-kernel', files.vmlinuz, '-initrd', files.initrd, '-append', kernel],
     folder('machine', `${files.machine},readonly=on`),
-    folder('checkout', `${files.checkout},readonly=on`),
+    folder('node', `${files.node},readonly=on`),
     folder('share', files.share),
     ['-serial', `file:${files.console}`],
     line('agent', files.agentSocket),

@@ -15,7 +15,7 @@ export function hypervHostInitrd({ modules }: HypervPackages): string {
     ...['lib/x86_64-linux-gnu', 'share/qemu', 'share/seabios', 'bin/qemu-system-x86_64'].map((path) =>
       mounted(`usr/${path}`),
     ),
-    { path: 'usr/local/bin/node', link: '/ullage/node_modules/node/bin/node' },
+    { path: 'usr/local/bin/node', link: '/node/node' },
     { path: 'usr/local/bin/ullage', link: '/ullage/apps/cli/bin/ullage.js' },
     { path: 'etc/passwd', text: 'root:x:0:0:root:/root:/bin/sh\n' },
     { path: 'etc/group', text: 'root:x:0:\n' },
