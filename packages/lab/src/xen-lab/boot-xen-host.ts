@@ -6,12 +6,14 @@ import { collectStderr, killAndWait, spawnBound } from '../bound-process.ts'
 import { GuestAgent } from '../guest-agent.ts'
 import { startJanitor } from '../janitor.ts'
 import { LabError } from '../lab-error.ts'
+import { writeCheckoutArchive } from './checkout-archive.ts'
 import { dom0Initrd } from './dom0-initrd.ts'
 import { xenArguments } from './xen-arguments.ts'
 import { XenHost } from './xen-host.ts'
 import { requireXenPackages } from './xen-packages.ts'
 
 const BOOT_TIMEOUT_MS = 180_000
+const CHECKOUT = join(import.meta.dirname, '../../../..')
 
 export interface XenHostOptions {
   /** Memory of the emulated machine in MiB; 3072 when left out. */
@@ -23,7 +25,7 @@ export interface XenHostOptions {
 
 /**
  * Boots Xen and its first domain under QEMU's software emulation and resolves when its init says that it is ready. The
- * first domain runs Node and this checkout. Needs `npm run setup -- --long`. Throws a LabError with the end of the console
+ * first domain has Node and this checkout as it is now, in /ullage. Needs `npm run setup -- --long`. Throws a LabError with the end of the console
  * when it does not get there; nothing is left then.
  */
 export async function bootXenHost({ memMiB = 3072, dom0MiB = 1024, signal }: XenHostOptions = {}): Promise<XenHost> {
@@ -39,9 +41,10 @@ export async function bootXenHost({ memMiB = 3072, dom0MiB = 1024, signal }: Xen
     console: join(folder, 'console.log'),
     agentSocket: join(folder, 'agent.sock'),
     share: join(folder, 'share'),
-    checkout: join(import.meta.dirname, '../../../..'),
+    node: join(CHECKOUT, 'node_modules/node/bin'),
   }
   mkdirSync(files.share)
+  writeCheckoutArchive(CHECKOUT, join(files.share, 'checkout.tar'))
   writeFileSync(files.hypervisor, gunzipSync(readFileSync(packages.xen)))
 
   const agent = await GuestAgent.listen(files.agentSocket)

@@ -24,7 +24,7 @@ export function dom0Initrd(packages: XenPackages): string {
     ...packages.programs.map(program),
     ...['read', 'write', 'ls'].map((verb) => ({ path: `usr/bin/xenstore-${verb}`, link: 'xenstore' })),
     ...modules,
-    { path: 'usr/local/bin/node', link: '/ullage/node_modules/node/bin/node' },
+    { path: 'usr/local/bin/node', link: '../node/node' },
     { path: 'usr/local/bin/ullage', link: '/ullage/apps/cli/bin/ullage.js' },
     { path: 'etc/passwd', text: 'root:x:0:0:root:/root:/bin/sh\n' },
     { path: 'etc/group', text: 'root:x:0:\n' },

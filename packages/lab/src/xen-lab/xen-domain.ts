@@ -75,9 +75,20 @@ echo "wanted ${targetMiB} MiB, have $(cat info/current_kb) KiB, aim at $(cat tar
     await this.#parts.host.exec(`xl unpause ${this.name}`)
   }
 
-  /** Saves the guest to a file of the first domain and leaves it paused. */
+  /** Saves the guest to a file of the first domain, an image of `xl save`, and leaves it paused. */
   async savePaused(path: string): Promise<void> {
-    await this.#parts.host.exec(`xl save -p ${this.name} ${path}`)
+    await this.#write(path, (file) => `xl save -p ${this.name} ${file}`)
+  }
+
+  /** Writes a core of the guest to a file of the first domain. For PVH this takes minutes. */
+  async dumpCore(path: string): Promise<void> {
+    await this.#write(path, (file) => `xl dump-core ${this.name} ${file}`)
+  }
+
+  /** xl writes from memory it has mapped of the guest, which the folders shared with this machine do not take: through RAM. */
+  async #write(path: string, command: (file: string) => string): Promise<void> {
+    const file = `/run/${this.name}.written`
+    await this.#parts.host.exec(`${command(file)} && cp ${file} ${path}; status=$?; rm -f ${file}; exit $status`)
   }
 
   async destroy(): Promise<void> {
