@@ -23,6 +23,19 @@ export const elf_prstatus = struct('elf_prstatus', 336, {
   pr_fpvalid: u32,
 })
 
+/** arm64 description of NT_PRSTATUS (Linux include/linux/elfcore.h, arch/arm64/include/asm/elf.h ELF_NGREG). */
+export const arm64_prstatus = struct('arm64_prstatus', 392, {
+  head: bytes(32),
+  pr_pid: i32,
+  between: bytes(76),
+  /** x0 to x30. */
+  x: array(u64, 31),
+  sp: u64,
+  pc: u64,
+  pstate: u64,
+  pr_fpvalid: u32,
+})
+
 const QEMUCPUSegment = struct('QEMUCPUSegment', 24, { selector: u32, limit: u32, flags: u32, pad: u32, base: u64 })
 
 /** Description of the note `QEMU` of each vCPU of an x86 guest, version 1 (QEMU target/i386/arch_dump.c). */

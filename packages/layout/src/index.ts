@@ -1,4 +1,4 @@
-export { elf_prstatus, QEMUCPUState } from './cpu-notes.ts'
+export { arm64_prstatus, elf_prstatus, QEMUCPUState } from './cpu-notes.ts'
 export { type CpuSegment, type CpuState, cpuNotes, cpuSegment } from './cpu-state.ts'
 export { Cursor } from './cursor.ts'
 export {

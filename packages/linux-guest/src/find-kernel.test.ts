@@ -56,7 +56,7 @@ describe('several candidates', () => {
     const odd = await openLinuxGuest(guest, { elfNotes: concat(before.note, vcpuNote(running.rootPfn)) })
     expect(odd).toMatchObject({ kernel: '6.12.0-running', vmcoreinfoFrom: 'scan' })
     expect(odd.warnings).toMatchObject([
-      { code: 'VMCOREINFO_REFUSED', text: expect.stringContaining('no vCPU runs on the page tables of its kernel') },
+      { code: 'VMCOREINFO_REFUSED', text: expect.stringContaining('no vCPU runs its kernel') },
     ])
     // A vCPU in firmware and one that does not page are not in the way of a third.
     const mixed = concat(vcpuNote(5), vcpuNote(0), vcpuNote(running.rootPfn))
@@ -148,10 +148,13 @@ describe('several candidates', () => {
     await expect(openLinuxGuest(guest, { signal: AbortSignal.abort(new Error('stop')) })).rejects.toThrow('stop')
   })
 
-  test('another architecture is said to be unsupported', async () => {
+  test('a kernel of another architecture is not taken for one of the guest’s', async () => {
     const { guest, kernel } = syntheticGuest()
     const view = { ...bound(guest), machine: 'aarch64' as const }
-    await expect(openLinuxGuest(view, { elfNotes: kernel.note })).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+    await expect(openLinuxGuest(view, { elfNotes: kernel.note })).rejects.toMatchObject({
+      code: 'NO_VALID_VMCOREINFO',
+      message: expect.stringContaining('NUMBER(kimage_voffset)'),
+    })
   })
 })
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type ElfNote, LayoutError, readElfNotes } from '@ullage/layout'
-import { cpuPageTables, isRunBy, withKernelTables } from './cpu-page-tables.ts'
+import { type CpuEvidence, cpuEvidence, type Liveness } from './cpu-evidence.ts'
+import { withKernelTables } from './cpu-page-tables.ts'
 import type { GuestFrames } from './guest-frames.ts'
 import { type Kernel, kernelClaim, kernelMemory, openKernel } from './kernel.ts'
 import { LinuxGuestError } from './linux-guest-error.ts'
@@ -53,7 +54,7 @@ interface Candidate {
 interface Accepted {
   readonly candidate: Candidate
   readonly kernel: Kernel
-  readonly isRunning: boolean
+  readonly liveness: Liveness
 }
 
 /**
@@ -66,10 +67,11 @@ export async function findKernel(frames: GuestFrames, options: FindOptions): Pro
   const refused = new Refusals()
   const warnings: Warning[] = []
   const notes = readNotes(options.elfNotes ?? new Uint8Array(0), refused)
-  const { cpus, roots } = cpuPageTables(notes)
-  const mustRun = cpus > 0 || options.expectVcpus === true
+  const evidence = cpuEvidence(frames, notes)
+  const mustRun = evidence.cpus > 0 || options.expectVcpus === true
   const walked = new Set<string>()
   let opened = 0
+  let possible = 0
 
   const tryOne = (candidate: Candidate): Accepted | undefined => {
     try {
@@ -80,38 +82,48 @@ export async function findKernel(frames: GuestFrames, options: FindOptions): Pro
       const digest = createHash('sha256').update(candidate.text, 'latin1').digest('base64')
       if (candidate.from === 'scan' && walked.has(digest)) return undefined
       walked.add(digest)
-      const memory = kernelMemory(frames, claim)
+      const memory = kernelMemory(claim)
       opened++
       const kernel = openKernel(claim, memory)
-      return { candidate, kernel, isRunning: isRunBy(kernel, frames, roots) }
+      return { candidate, kernel, liveness: evidence.livenessOf(kernel) }
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
       refused.add(`${candidate.where}: ${error.message}`)
       return undefined
     }
   }
-  const found = ({ candidate, kernel }: Accepted): FoundKernel => {
-    return { kernel, from: candidate.from, vmcoreinfoPfn: candidate.pfn, warnings }
+  const found = ({ candidate, kernel, liveness }: Accepted): FoundKernel => {
+    if (mustRun && liveness === 'possible') {
+      const text = `no vCPU was in the kernel, whose registers then do not tell which one runs: ${kernel.info.osrelease} was taken, and memory bears it out`
+      warnings.push({ code: 'VCPUS_IN_PROCESSES', text })
+    }
+    const { from, pfn } = candidate
+    return {
+      kernel,
+      from,
+      vmcoreinfoPfn: pfn === undefined ? undefined : frames.pfnIn(kernel.memory.frames, pfn),
+      warnings,
+    }
   }
 
   let best: Accepted | undefined
   for (const candidate of givenCandidates(options.vmcoreinfo, notes)) {
     const accepted = tryOne(candidate)
-    if (accepted && (accepted.isRunning || !mustRun)) return found(accepted)
+    if (accepted && (accepted.liveness !== 'no' || !mustRun)) return found(accepted)
     if (!accepted) continue
-    refused.add(`${candidate.where}: no vCPU runs on the page tables of its kernel ${accepted.kernel.info.osrelease}`)
+    refused.add(`${candidate.where}: no vCPU runs its kernel ${accepted.kernel.info.osrelease}`)
     best ??= accepted
   }
   // No vCPU could confirm what the search would find.
-  if (mustRun && roots.length === 0) throw notRunning(best, cpus, roots.length)
+  if (mustRun && !evidence.canBeRun) throw notRunning(best, evidence)
   for (const reason of refused.listed) {
     warnings.push({ code: 'VMCOREINFO_REFUSED', text: `guest memory was searched for another VMCOREINFO: ${reason}` })
   }
-  for (const { pfn, text } of pointedVmcoreinfo(frames, withKernelTables(roots), { signal: options.signal })) {
+  for (const { pfn, text } of pointedVmcoreinfo(frames, withKernelTables(evidence.roots), { signal: options.signal })) {
     if (walked.size >= MAX_WALKED || opened >= MAX_OPENED) break
     const where = `in frame ${pfn}, which the kernel image points to`
     const accepted = tryOne({ where, text, from: 'scan', pfn })
-    if (accepted?.isRunning) return found(accepted)
+    if (accepted?.liveness === 'runs') return found(accepted)
     best ??= accepted
   }
   if (options.search === false) throw nothingFound(refused)
@@ -124,10 +136,13 @@ export async function findKernel(frames: GuestFrames, options: FindOptions): Pro
       break
     }
     const accepted = tryOne({ where: `in frame ${pfn}`, text, from: 'scan', pfn })
+    if (accepted?.liveness === 'possible') possible++
     if (accepted && (!best || isBetter(accepted, best))) best = accepted
-    if (best?.isRunning) break
+    if (best?.liveness === 'runs') break
   }
-  if (best && mustRun && !best.isRunning) throw notRunning(best, cpus, roots.length)
+  // Of several that may run, none is believed.
+  const isSure = best?.liveness === 'runs' || (best?.liveness === 'possible' && possible === 1)
+  if (best && mustRun && !isSure) throw notRunning(best, evidence)
   if (best) return found(best)
   throw nothingFound(refused)
 }
@@ -152,19 +167,21 @@ function* givenCandidates(text: string | undefined, notes: readonly ElfNote[]): 
   }
 }
 
+const LIVENESS: readonly Liveness[] = ['no', 'possible', 'runs']
+
 function isBetter(a: Accepted, b: Accepted): boolean {
-  if (a.isRunning !== b.isRunning) return a.isRunning
+  if (a.liveness !== b.liveness) return LIVENESS.indexOf(a.liveness) > LIVENESS.indexOf(b.liveness)
   return a.kernel.sections.countDecodable() > b.kernel.sections.countDecodable()
 }
 
-function notRunning(best: Accepted | undefined, cpus: number, roots: number): LinuxGuestError {
+function notRunning(best: Accepted | undefined, { cpus, denial }: CpuEvidence): LinuxGuestError {
   const seen = best
     ? `memory holds the kernel ${best.kernel.info.osrelease} (VMCOREINFO ${best.candidate.where})`
     : 'no kernel was given'
   return new LinuxGuestError(
     'KERNEL_NOT_RUNNING',
-    `expected a kernel that a vCPU runs: ${seen}, ${cpus} vCPUs told their state, and none of the ${roots} page ` +
-      'tables they have loaded are its: the guest is in its firmware or boot loader, or is rebooting',
+    `expected a kernel that a vCPU runs: ${seen}, ${cpus} vCPUs told their state, and ${denial}: ` +
+      'the guest is in its firmware or boot loader, or is rebooting',
   )
 }
 

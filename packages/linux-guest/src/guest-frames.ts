@@ -6,11 +6,28 @@ export class GuestFrames {
   readonly view: GuestView
   readonly frameBytes: number
   readonly frameShift: number
+  readonly #inFramesOf = new Map<number, GuestFrames | undefined>()
 
   constructor(view: GuestView) {
     this.view = view
     this.frameBytes = view.frameBytes
     this.frameShift = 31 - Math.clz32(view.frameBytes)
+  }
+
+  /** The same guest in frames of another size; undefined where it is not to be had so. */
+  inFramesOf(frameBytes: number): GuestFrames | undefined {
+    if (frameBytes === this.frameBytes) return this
+    if (this.view.machine === 'x86_64' || frameBytes < this.frameBytes) return undefined
+    if (!this.#inFramesOf.has(frameBytes)) {
+      const view = this.view.inFramesOf?.(frameBytes)
+      this.#inFramesOf.set(frameBytes, view && new GuestFrames(view))
+    }
+    return this.#inFramesOf.get(frameBytes)
+  }
+
+  /** The frame of `other`, whose frames are not smaller, that holds frame `pfn`. */
+  pfnIn(other: GuestFrames, pfn: number): number {
+    return Math.floor((pfn * this.frameBytes) / other.frameBytes)
   }
 
   /** Whether `pfn` is a frame of guest RAM, backed or not. */

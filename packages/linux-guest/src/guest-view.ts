@@ -4,6 +4,11 @@ import type { PfnRange } from '@ullage/pages'
 export interface GuestView {
   /** Bytes in one frame, a power of two: 4096 on x86. */
   readonly frameBytes: number
+  /**
+   * The same guest in frames of `frameBytes` bytes, a power of two above this view's. Whoever runs an arm64 guest cannot
+   * know how large its pages are before its kernel has been found. Undefined, or left out, where that is not to be had.
+   */
+  inFramesOf?(frameBytes: number): GuestView | undefined
   /** Guest RAM: ascending and disjoint. */
   readonly extents: readonly PfnRange[]
   readonly machine: 'x86_64' | 'aarch64'

@@ -1,7 +1,7 @@
 import type { Architecture } from './architecture.ts'
+import { arm64 } from './arm64.ts'
 import type { GuestFrames } from './guest-frames.ts'
 import { KernelMemory } from './kernel-memory.ts'
-import { LinuxGuestError } from './linux-guest-error.ts'
 import { MemorySections } from './memory-sections.ts'
 import { PageWalker } from './page-walker.ts'
 import { Refusal } from './refusal.ts'
@@ -18,12 +18,15 @@ export interface Kernel {
   readonly sections: MemorySections
   readonly page: StructPage
   readonly uts: UtsName
-  /** Frame of `_stext`. */
+  /** Address and frame of `_stext`. */
+  readonly text: bigint
   readonly textPfn: number
 }
 
 /** What a VMCOREINFO says before guest memory is asked. */
 export interface KernelClaim {
+  /** Guest memory in frames of the kernel's page size. */
+  readonly frames: GuestFrames
   readonly info: Vmcoreinfo
   readonly architecture: Architecture
   readonly text: bigint
@@ -31,12 +34,13 @@ export interface KernelClaim {
 }
 
 /** Reads what a kernel cannot be found without. Throws Refusal when a line is missing or out of place. Reads no memory. */
-export function kernelClaim(frames: GuestFrames, info: Vmcoreinfo): KernelClaim {
+export function kernelClaim(guest: GuestFrames, info: Vmcoreinfo): KernelClaim {
   const pageBytes = required(info.pageBytes, 'PAGESIZE')
-  if (pageBytes !== frames.frameBytes) {
-    throw new Refusal(`its pages have ${pageBytes} bytes, the guest's frames ${frames.frameBytes}`)
+  const architecture = openArchitecture(guest, info)
+  const frames = guest.inFramesOf(pageBytes)
+  if (frames === undefined) {
+    throw new Refusal(`its pages have ${pageBytes} bytes, the guest's frames ${guest.frameBytes}`)
   }
-  const architecture = openArchitecture(frames, info)
   if (!frames.isRam(architecture.rootPfn)) {
     throw new Refusal(`its root page table would be frame ${architecture.rootPfn}, which is not guest RAM`)
   }
@@ -44,11 +48,11 @@ export function kernelClaim(frames: GuestFrames, info: Vmcoreinfo): KernelClaim 
   const textPfn = Number(architecture.imageToPhysical(text) >> BigInt(frames.frameShift))
   required(info.symbol('init_uts_ns'), 'SYMBOL(init_uts_ns)')
   required(info.symbol('mem_section'), 'SYMBOL(mem_section)')
-  return { info, architecture, text, textPfn }
+  return { frames, info, architecture, text, textPfn }
 }
 
 /** The kernel's address space, when `_stext` lies where both the page tables and `phys_base` say. Else throws Refusal. */
-export function kernelMemory(frames: GuestFrames, { architecture, text, textPfn }: KernelClaim): KernelMemory {
+export function kernelMemory({ frames, architecture, text, textPfn }: KernelClaim): KernelMemory {
   const { paging, rootPfn } = architecture
   const memory = new KernelMemory(frames, new PageWalker(frames, paging, rootPfn))
   const outcome = memory.walker.walk(text)
@@ -66,7 +70,7 @@ export function kernelMemory(frames: GuestFrames, { architecture, text, textPfn 
  * Holds the rest of a VMCOREINFO against guest memory: `init_uts_ns` must name the same release, `mem_section` must lead
  * to struct pages. Throws Refusal when one does not.
  */
-export function openKernel({ info, architecture, textPfn }: KernelClaim, memory: KernelMemory): Kernel {
+export function openKernel({ info, architecture, text, textPfn }: KernelClaim, memory: KernelMemory): Kernel {
   const uts = readUtsName(memory, info)
   if (uts.release !== info.osrelease) {
     throw new Refusal(
@@ -85,18 +89,16 @@ export function openKernel({ info, architecture, textPfn }: KernelClaim, memory:
     sections,
     page,
     uts,
+    text,
     textPfn,
   }
 }
 
-function openArchitecture(frames: GuestFrames, info: Vmcoreinfo): Architecture {
-  switch (frames.view.machine) {
+function openArchitecture({ view }: GuestFrames, info: Vmcoreinfo): Architecture {
+  switch (view.machine) {
     case 'x86_64':
       return x86_64(info)
     case 'aarch64':
-      throw new LinuxGuestError(
-        'UNSUPPORTED',
-        'the page tables of an aarch64 guest cannot be read yet: expected an x86_64 guest',
-      )
+      return arm64(info)
   }
 }

@@ -163,9 +163,12 @@ export class MemorySections {
 
 /** Constants from `info`. Older kernels export one of the two bit counts or none. */
 function sparseLayout(info: Vmcoreinfo, pageBytes: number, defaults: Architecture['sparseDefaults']): SparseLayout {
-  const sectionBits = Number(info.number('SECTION_SIZE_BITS') ?? defaults.sectionSizeBits)
-  const exported = info.number('MAX_PHYSMEM_BITS')
-  const choices = exported === undefined ? defaults.maxPhysmemBits : [Number(exported)]
+  const choices = bitChoices(info, 'MAX_PHYSMEM_BITS', defaults.maxPhysmemBits).flatMap((physicalBits) =>
+    bitChoices(info, 'SECTION_SIZE_BITS', defaults.sectionSizeBits).map((sectionBits) => ({
+      physicalBits,
+      sectionBits,
+    })),
+  )
   const structBytes = required(info.size('mem_section'), 'SIZE(mem_section)')
   const mapOffset = required(info.offset('mem_section.section_mem_map'), 'OFFSET(mem_section.section_mem_map)')
   const length = required(info.length('mem_section'), 'LENGTH(mem_section)')
@@ -180,7 +183,7 @@ function sparseLayout(info: Vmcoreinfo, pageBytes: number, defaults: Architectur
   }
   const perRoot = Math.floor(pageBytes / structBytes)
   const wrong: string[] = []
-  for (const physicalBits of choices) {
+  for (const { physicalBits, sectionBits } of choices) {
     const sections = 2 ** (physicalBits - sectionBits)
     const sectionFrames = 2 ** sectionBits / pageBytes
     if (
@@ -205,4 +208,10 @@ function sparseLayout(info: Vmcoreinfo, pageBytes: number, defaults: Architectur
     wrong.push(`${sections} sections make an array of ${roots} roots, or a flat one of ${sections}`)
   }
   throw new Refusal(`LENGTH(mem_section) is ${length}: ${wrong.join('; ')}`)
+}
+
+/** What `info` exports, or all that kernels which do not export it have. */
+function bitChoices(info: Vmcoreinfo, name: string, defaults: readonly number[]): readonly number[] {
+  const exported = info.number(name)
+  return exported === undefined ? defaults : [Number(exported)]
 }

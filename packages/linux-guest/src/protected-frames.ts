@@ -3,6 +3,7 @@ import { GUEST_CLASS } from './guest-class.ts'
 import type { GuestFrames } from './guest-frames.ts'
 import { imageMarks } from './image-marks.ts'
 import type { Kernel } from './kernel.ts'
+import type { MappedRun } from './kernel-memory.ts'
 import { ABSENT } from './paging.ts'
 import type { StructPageReader } from './struct-page-reader.ts'
 
@@ -42,14 +43,31 @@ export function findProtectedFrames(
   return { ranges: insideRam(ranges, frames), complete: tables.complete }
 }
 
+/** Whether a run of pages, counted from the start of the image, lies as far from the text as its addresses do. */
+function isImage({ architecture, memory, text, textPfn }: Kernel, { at, pfn }: MappedRun): boolean {
+  const textAt = Number((text - architecture.image.start) >> BigInt(memory.frames.frameShift))
+  return pfn === textPfn + at - textAt
+}
+
 function imageFrames(kernel: Kernel): PfnRange[] {
   const { start, end } = kernel.architecture.image
   const pages = Number((end - start) >> BigInt(kernel.memory.frames.frameShift))
   const mapped = new PfnSet()
   for (const run of kernel.memory.mapping(start, pages)) {
-    if (run.pfn !== undefined) mapped.add({ start: run.pfn, count: run.pages })
+    if (run.pfn !== undefined && isImage(kernel, run)) mapped.add({ start: run.pfn, count: run.pages })
   }
-  return insideRam([...mapped.allRuns()], kernel.memory.frames)
+  return insideRam(withoutSpareEnd([...mapped.allRuns()], kernel), kernel.memory.frames)
+}
+
+/** Without the frames at its end that have no memory, as many as the architecture leaves untouched. */
+function withoutSpareEnd(image: readonly PfnRange[], { architecture, memory }: Kernel): PfnRange[] {
+  const last = image.at(-1)
+  if (!last) return []
+  const scratch = new Uint8Array(memory.frames.frameBytes)
+  const most = Math.min(architecture.spareEndFrames, last.count - 1)
+  let spare = 0
+  while (spare < most && !memory.frames.readFrame(endOf(last) - 1 - spare, scratch)) spare++
+  return [...image.slice(0, -1), { start: last.start, count: last.count - spare }]
 }
 
 /**

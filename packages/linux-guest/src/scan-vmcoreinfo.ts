@@ -1,5 +1,6 @@
 import { endOf } from '@ullage/pages'
 import type { GuestFrames } from './guest-frames.ts'
+import { VMCOREINFO_MAX_BYTES } from './vmcoreinfo.ts'
 
 /** A page of guest memory that begins like VMCOREINFO. */
 export interface VmcoreinfoPage {
@@ -33,7 +34,7 @@ export async function* scanVmcoreinfo(
         const at = i * frameBytes
         if (readable[i] !== 1 || bytes[at] !== MARK[0]) continue
         const page = bytes.subarray(at, at + frameBytes)
-        if (startsVmcoreinfo(page)) yield { pfn: start + i, text: textOf(page) }
+        if (startsVmcoreinfo(page)) yield { pfn: start + i, text: wholeText(frames, start + i, page) }
       }
       if (++pieces % PIECES_PER_TURN === 0) {
         await new Promise((resolve) => setImmediate(resolve))
@@ -41,6 +42,19 @@ export async function* scanVmcoreinfo(
       }
     }
   }
+}
+
+/** The text that begins in frame `pfn`, whose content is `page`. Pages of an arm64 guest may be larger than a frame here. */
+function wholeText(frames: GuestFrames, pfn: number, page: Uint8Array): string {
+  if (frames.view.machine === 'x86_64' || page.includes(0)) return textOf(page)
+  const parts = [Uint8Array.from(page)]
+  const next = new Uint8Array(frames.frameBytes)
+  const most = Math.floor(VMCOREINFO_MAX_BYTES / frames.frameBytes)
+  for (let i = 1; i < most && frames.readFrame(pfn + i, next); i++) {
+    parts.push(Uint8Array.from(next))
+    if (next.includes(0)) break
+  }
+  return textOf(Buffer.concat(parts))
 }
 
 /** Whether `page` begins like VMCOREINFO. */

@@ -47,9 +47,10 @@ export function x86_64(info: Vmcoreinfo): Architecture {
       start: START_KERNEL_MAP,
       end: START_KERNEL_MAP + (imageBytes > 0n && imageBytes < IMAGE_MAX_BYTES ? imageBytes : IMAGE_MAX_BYTES),
     },
+    spareEndFrames: 0,
     kernelEntries: { start: 256, end: 512 },
     // Linux arch/x86/include/asm/sparsemem.h: 52 where the kernel can have five levels.
-    sparseDefaults: { sectionSizeBits: 27, maxPhysmemBits: [52, 46] },
+    sparseDefaults: { sectionSizeBits: [27], maxPhysmemBits: [52, 46] },
     imageToPhysical,
   }
 }
