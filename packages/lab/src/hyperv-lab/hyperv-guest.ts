@@ -29,6 +29,8 @@ export class HypervGuest {
   readonly release: string
   readonly qmpSocket = GUEST_FILES.qmp
   readonly trace = GUEST_FILES.trace
+  readonly ramFile = GUEST_FILES.ram
+  readonly hotAddFile = GUEST_FILES.hotAdd
   readonly #parts: Parts
   /** How often the balloon has come to rest. */
   #rests = 0
