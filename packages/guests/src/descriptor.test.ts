@@ -47,6 +47,12 @@ test.each([
   ],
   ['a kind of xen source there is not', { backend: 'xen', source: { kind: 'dump' } }, /source\.kind/],
   ['a saved state without its file', { backend: 'hyperv', source: { kind: 'saved-state' } }, /source\.file/],
+  [
+    'a live hyperv guest without its socket',
+    { backend: 'hyperv', source: { kind: 'qmp', trace: 'x' } },
+    /source\.socket/,
+  ],
+  ['an empty trace', { backend: 'hyperv', source: { kind: 'qmp', socket: '/x', trace: '' } }, /source\.trace/],
   ['no JSON', '{"backend"', /expected JSON/],
 ])('refuses %s, and says where', async (_, content, message) => {
   const error = await load(content).catch((reason: unknown) => reason)
@@ -64,6 +70,13 @@ test('takes both kinds of virtio-balloon source', async () => {
     'virtio-balloon',
   )
   await load({ backend: 'virtio-balloon', source: { kind: 'files', regions: [{ ...region, offset: 4096 }] } })
+})
+
+test('takes a live hyperv guest, with and without a trace', async () => {
+  const live = { kind: 'qmp', socket: '/absent.qmp' }
+  const plain = await load({ backend: 'hyperv', source: live })
+  await expect(plain.open({ stateDir: folder })).rejects.toMatchObject({ code: 'GUEST_NOT_FOUND' })
+  expect((await load({ backend: 'hyperv', source: { ...live, trace: 'qemu.trace' } })).backend).toBe('hyperv')
 })
 
 test('takes a xen core, whose path is relative to the descriptor', async () => {

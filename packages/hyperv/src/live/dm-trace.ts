@@ -3,6 +3,9 @@ import type { DmRanges } from '../dm-ranges.ts'
 import { DmState } from '../dm-state.ts'
 import type { TraceEvent } from './trace-event.ts'
 
+/** Names of events that are kept to be told; there are about twenty. */
+const MAX_NAMES = 20
+
 /**
  * What QEMU's hv_balloon trace events, given in order, say of a guest's frames: the messages of the channel, put together
  * again and given to a `DmState`. A trace that began after the guest, or that was cut, knows what it saw and no more.
@@ -10,7 +13,7 @@ import type { TraceEvent } from './trace-event.ts'
 export class DmTrace {
   readonly state: DmState
   #events = 0
-  #unreadable = new Map<string, number>()
+  readonly #unreadable = new Map<string, number>()
   #isCut = false
   /** The guest's answer whose ranges are being told: told so far, and whether it is its last message. */
   #answer: { ranges: number; isLast: boolean; told: number } | undefined
@@ -73,7 +76,7 @@ export class DmTrace {
         this.state.apply({ kind: 'hotAddResponse', pages: event.pages, isSuccess: event.isSuccess })
         return
       case 'unreadable':
-        this.#unreadable.set(event.name, (this.#unreadable.get(event.name) ?? 0) + 1)
+        this.#miss(event.name)
     }
   }
 
@@ -88,6 +91,11 @@ export class DmTrace {
       return { ballooned: [], hotAdded: [], perhapsAdded: [], knowsBallooned: false, knowsHotAdded: false }
     }
     return this.state.ranges()
+  }
+
+  #miss(name: string): void {
+    const key = this.#unreadable.has(name) || this.#unreadable.size < MAX_NAMES ? name : 'others'
+    this.#unreadable.set(key, (this.#unreadable.get(key) ?? 0) + 1)
   }
 
   #remove(range: PfnRange): void {
