@@ -34,14 +34,15 @@ function info(lines: Readonly<Record<string, string>>): Vmcoreinfo {
 function classify(
   lines: Readonly<Record<string, string>>,
   pages: readonly PageFields[],
-  options: { at?: number; piece?: number; tailClass?: GuestClass } = {},
+  options: { at?: number; piece?: number; tailClass?: GuestClass; tailFrames?: number } = {},
 ): GuestClass[] {
   const { at = 0, piece = at + pages.length } = options
   const all = [...Array.from({ length: at }, (): PageFields => ({})), ...pages]
   const bytes = Uint8Array.from(all.flatMap((page) => [...structPageBytes(page)]))
   const words = new Int32Array(bytes.buffer)
   const classifier = new PageClassifier(structPage(info(lines)), SECTION_FRAMES)
-  classifier.start(options.tailClass === undefined ? undefined : GUEST_CLASS[options.tailClass])
+  const { tailClass, tailFrames = SECTION_FRAMES } = options
+  classifier.start(0, tailClass && { frames: tailFrames, tailClass: GUEST_CLASS[tailClass] })
   const codes = new Uint8Array(all.length)
   for (let start = 0; start < all.length; start += piece) {
     const count = Math.min(piece, all.length - start)
@@ -65,20 +66,24 @@ function pagesOf(era: EraLines) {
     'NUMBER(PG_slab)' in lines
       ? { flags: bit('PG_slab'), mapcount: buddy }
       : { mapcount: value('PAGE_SLAB_MAPCOUNT_VALUE') }
+  /** A compound page of 2^order frames: what its head is and what its second struct page has besides its order. */
+  const compound = (order: number, head: PageFields, second: PageFields = {}): PageFields[] => {
+    const orderFields = 'OFFSET(page.compound_order)' in lines ? { order } : { flags: BigInt(order) }
+    const first = { ...tail, ...second, ...orderFields, flags: (second.flags ?? 0n) | (orderFields.flags ?? 0n) }
+    return [{ ...head, flags: (head.flags ?? 0n) | headFlag }, first, ...repeat(2 ** order - 2, tail)]
+  }
   const hugetlb: readonly PageFields[] = (() => {
     if ('NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)' in lines) {
-      return [{ flags: headFlag, mapcount: value('PAGE_HUGETLB_MAPCOUNT_VALUE') }, tail, tail, tail]
+      return compound(2, { mapcount: value('PAGE_HUGETLB_MAPCOUNT_VALUE') })
     }
-    if ('NUMBER(PG_hugetlb)' in lines) {
-      return [{ flags: headFlag }, { ...tail, flags: bit('PG_hugetlb') | 9n }, tail, tail]
-    }
-    return [{ flags: headFlag }, { ...tail, dtor: value('HUGETLB_PAGE_DTOR') }, tail, tail]
+    if ('NUMBER(PG_hugetlb)' in lines) return compound(2, {}, { flags: bit('PG_hugetlb') })
+    return compound(2, {}, { dtor: value('HUGETLB_PAGE_DTOR') })
   })()
-  return { lines, bit, headFlag, buddy, offline, tail, slab, hugetlb }
+  return { lines, bit, headFlag, buddy, offline, tail, slab, hugetlb, compound }
 }
 
 describe.each(eras)('%s', (era) => {
-  const { lines, bit, headFlag, buddy, offline, tail, slab, hugetlb } = pagesOf(era)
+  const { lines, bit, headFlag, buddy, offline, tail, slab, hugetlb, compound } = pagesOf(era)
 
   test('free blocks reach to the end of their order, a page with references in them is not free', () => {
     const pages = [{ mapcount: buddy, private: 2n, refcount: 0 }, { refcount: 0 }, {}, { refcount: 0 }, { refcount: 0 }]
@@ -120,8 +125,30 @@ describe.each(eras)('%s', (era) => {
   })
 
   test('anonymous memory is user, with the tails of a huge page and not one page more', () => {
-    const pages = [{ mapping: ANON }, { mapping: ANON, flags: headFlag }, ...repeat(3, tail), {}, tail]
+    const pages = [...compound(2, { mapping: ANON }), { mapping: ANON }, {}, tail]
     expect(classify(lines, pages)).toEqual(['user', 'user', 'user', 'user', 'user', 'inUse', 'inUse'])
+  })
+
+  test('what points to a huge page is part of it as far as its order goes, and only where it is aligned', () => {
+    const stale = [...compound(1, { mapping: ANON }), tail, tail]
+    expect(classify(lines, stale)).toEqual(['user', 'user', 'inUse', 'inUse'])
+    const askew = compound(2, { mapping: ANON })
+    expect(classify(lines, askew, { at: 2 })).toEqual(['user', 'inUse', 'inUse', 'inUse'])
+    for (const order of [0, 21, 200]) {
+      const [head, second, ...rest] = compound(2, { mapping: ANON })
+      const wrong = 'OFFSET(page.compound_order)' in lines ? { order } : { flags: BigInt(order) }
+      const pages = [{ ...head }, { ...second, ...wrong }, ...rest]
+      expect(classify(lines, pages)).toEqual(['user', 'inUse', 'inUse', 'inUse'])
+    }
+    expect(classify(lines, [{ mapping: ANON }, tail, tail])).toEqual(['user', 'inUse', 'inUse'])
+  })
+
+  test('a hugetlb page whose struct pages share memory is one all the same', () => {
+    const [head, second, ...rest] = hugetlb as [PageFields, PageFields, ...PageFields[]]
+    const order3 = 'OFFSET(page.compound_order)' in lines ? { order: 3 } : { flags: (second.flags ?? 0n) ^ 2n ^ 3n }
+    const first = { ...second, ...order3 }
+    const pages = [head, first, ...rest, head, first, ...rest, {}]
+    expect(classify(lines, pages)).toEqual([...repeat(8, {}).map(() => 'user'), 'inUse'])
   })
 
   test('fields of tails mean nothing', () => {
@@ -142,20 +169,23 @@ describe.each(eras)('%s', (era) => {
       { flags: lru, mapping: ANON },
       { flags: swapcache },
       { flags: swapcache | bit('PG_swapbacked') },
-      { flags: lru | headFlag },
-      tail,
+      {},
+      ...compound(1, { flags: lru }),
     ]
-    expect(classify(lines, pages)).toEqual(['cache', 'cachePrivate', 'user', 'inUse', 'cache', 'cache', 'cache'])
+    const found = ['cache', 'cachePrivate', 'user', 'inUse', 'cache', 'inUse', 'cache', 'cache']
+    expect(classify(lines, pages)).toEqual(found)
   })
 
   test('a page never initialised is unknown and ends what came before', () => {
     const blank: PageFields = { flags: (1n << 64n) - 1n, mapcount: -1, refcount: -1 }
-    const pages = [{ mapping: ANON, flags: headFlag }, blank, tail]
-    expect(classify(lines, pages)).toEqual(['user', 'unknown', 'inUse'])
+    const [head, second, , last] = compound(2, { mapping: ANON })
+    const pages = [{ ...head }, { ...second }, blank, { ...last }]
+    expect(classify(lines, pages)).toEqual(['user', 'user', 'unknown', 'inUse'])
   })
 
   test('tails at the start of a section take the class of their head before it', () => {
     expect(classify(lines, [tail, tail, {}], { tailClass: 'user' })).toEqual(['user', 'user', 'inUse'])
+    expect(classify(lines, [tail, tail, {}], { tailClass: 'user', tailFrames: 1 })).toEqual(['user', 'inUse', 'inUse'])
     expect(classify(lines, [tail, tail, {}])).toEqual(['inUse', 'inUse', 'inUse'])
   })
 })
@@ -163,16 +193,16 @@ describe.each(eras)('%s', (era) => {
 test.each(eras.filter((era) => era !== '5.10'))(
   '%s: poison comes first: of a hugetlb page for all of it, of any other for one frame',
   (era) => {
-    const { lines, bit, headFlag, offline, tail, hugetlb } = pagesOf(era)
+    const { lines, bit, offline, hugetlb, compound } = pagesOf(era)
     const poison = bit('PG_hwpoison')
     const [head, ...tails] = hugetlb
     const huge = [{ ...head, flags: (head?.flags ?? 0n) | poison }, ...tails, {}]
     expect(classify(lines, huge)).toEqual(['hwpoison', 'hwpoison', 'hwpoison', 'hwpoison', 'inUse'])
-    const anon = [{ mapping: ANON, flags: headFlag }, { ...tail, flags: poison }, tail]
-    expect(classify(lines, anon)).toEqual(['user', 'hwpoison', 'user'])
+    const [first, second, third, fourth] = compound(2, { mapping: ANON })
+    const anon = [{ ...first }, { ...second }, { ...third, flags: poison }, { ...fourth }]
+    expect(classify(lines, anon)).toEqual(['user', 'user', 'hwpoison', 'user'])
     expect(classify(lines, [{ mapcount: offline, flags: poison }, {}])).toEqual(['hwpoison', 'inUse'])
-    const first = [{ mapping: ANON, flags: headFlag | poison }, tail]
-    expect(classify(lines, first)).toEqual(['hwpoison', 'user'])
+    expect(classify(lines, compound(1, { mapping: ANON, flags: poison }))).toEqual(['hwpoison', 'user'])
   },
 )
 

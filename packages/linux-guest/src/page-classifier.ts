@@ -9,14 +9,21 @@ export interface StructPages {
   readonly count: number
 }
 
+/** Tails at the start of a section: how many frames they can be at most, and their class. */
+export interface TailsBefore {
+  readonly frames: number
+  readonly tailClass: number
+}
+
 /**
  * Gives every struct page of one section its class, from the first to the last, in as many pieces as the caller likes.
  * It carries from piece to piece what a page says of those after it: a free block's head, or a compound page's, of its
  * tails.
  *
  * Such a claim is believed frame by frame only. The order of a free block must be one a kernel can have and the block
- * aligned to it, and a tail counts as free only with no references. A compound page ends at the first page that is not
- * a tail, whatever order its head claims.
+ * aligned to it, and a tail counts as free only with no references. A compound page has as many tails as its order says,
+ * if it is aligned to it, and ends at the first page that is no tail: whatever a tail points to, what is no part of the
+ * compound page before it is in use.
  */
 export class PageClassifier {
   readonly #page: StructPage
@@ -29,6 +36,10 @@ export class PageClassifier {
   #blockClass: number = GUEST_CLASS.free
   /** Class that tails take from the head before them. */
   #tailClass: number = GUEST_CLASS.inUse
+  /** Where the current compound page ends, in frames from the start of the section. */
+  #tailEnd = 0
+  /** First frame of the section. */
+  #firstPfn = 0
 
   /** `sectionFrames` is a power of two. */
   constructor(page: StructPage, sectionFrames: number) {
@@ -37,11 +48,13 @@ export class PageClassifier {
     this.#stride = page.bytes >>> 2
   }
 
-  /** Starts a section. `tailClass` is the class of tails at its very beginning, whose head lies in a section before. */
-  start(tailClass: number = GUEST_CLASS.inUse): void {
+  /** Starts the section of frame `firstPfn`. `tails`: those at its beginning, whose head lies in a section before. */
+  start(firstPfn: number, tails?: TailsBefore): void {
     this.#at = 0
+    this.#firstPfn = firstPfn
     this.#blockEnd = 0
-    this.#tailClass = tailClass
+    this.#tailClass = tails?.tailClass ?? GUEST_CLASS.inUse
+    this.#tailEnd = tails?.frames ?? 0
   }
 
   /** Whether the struct page at word `at` is a tail of a compound page. */
@@ -50,12 +63,14 @@ export class PageClassifier {
     return compoundHead !== undefined && !this.#isBlank(words, at) && ((words[at + compoundHead] as number) & 1) === 1
   }
 
-  /** Class of the tails of the head at word `at`, which its first tail follows; undefined when it is no head. */
-  tailClassOf(words: Int32Array, at: number): number | undefined {
-    const { head } = this.#page
+  /**
+   * Order and class of the tails of the head at word `at`, which its first tail follows; undefined when it is no head of a
+   * compound page.
+   */
+  headAt(words: Int32Array, at: number): { order: number; tailClass: number } | undefined {
     if (this.#isBlank(words, at) || this.isTail(words, at)) return undefined
-    if (head.mask !== 0 && ((words[at + head.word] as number) & head.mask) === 0) return undefined
-    return this.#tailsOf(words, at, true)
+    const order = this.#orderOf(words, at, true)
+    return order === 0 ? undefined : { order, tailClass: this.#tailsOf(words, at, true) }
   }
 
   /** Fills `into[at + i]` with the class of the i-th struct page. */
@@ -77,14 +92,14 @@ export class PageClassifier {
       if (words[w + flags] === -1 && words[w + flags + 1] === -1) {
         // All ones: never initialised (PAGE_POISON_PATTERN), or it could not be read.
         into[at + i] = GUEST_CLASS.unknown
-        this.#tailClass = GUEST_CLASS.inUse
+        this.#tailEnd = 0
         continue
       }
       const isTail = ((words[w + tailWord] as number) & tailMask) !== 0
       const hasNext = i + 1 < count
       if (((words[w + hwpoisonWord] as number) & hwpoisonMask) !== 0) {
         into[at + i] = GUEST_CLASS.hwpoison
-        if (!isTail) this.#tailClass = this.#tailsOf(words, w, hasNext)
+        if (!isTail) this.#startCompound(words, w, pfn, hasNext)
         continue
       }
       // -1 and above count mappings. The word of a slab page of kernels that have PG_slab is the slab's own.
@@ -92,19 +107,18 @@ export class PageClassifier {
       const isTyped = type < -1 && ((words[w + slabWord] as number) & slabMask) === 0
       if (isTyped && offlineTold && type >> typeShift === offlineType) {
         into[at + i] = GUEST_CLASS.offline
-        if (!isTail) this.#tailClass = GUEST_CLASS.inUse
+        if (!isTail) this.#tailEnd = 0
       } else if (isTail) {
-        into[at + i] = this.#tailClass
+        into[at + i] = pfn < this.#tailEnd ? this.#tailClass : GUEST_CLASS.inUse
       } else if (isTyped && this.#startsBlock(words, w, pfn)) {
         into[at + i] = this.#blockClass
-        this.#tailClass = GUEST_CLASS.inUse
+        this.#tailEnd = 0
       } else if (pfn < this.#blockEnd && !isTyped && words[w + refcount] === 0) {
         into[at + i] = this.#blockClass
-        this.#tailClass = GUEST_CLASS.inUse
+        this.#tailEnd = 0
       } else {
-        const own = this.#classOfOne(words, w, hasNext)
-        into[at + i] = own
-        this.#tailClass = own
+        into[at + i] = this.#classOfOne(words, w, hasNext)
+        this.#startCompound(words, w, pfn, hasNext)
       }
     }
     this.#at = pfn
@@ -113,6 +127,29 @@ export class PageClassifier {
   #isBlank(words: Int32Array, at: number): boolean {
     const { flags } = this.#page
     return words[at + flags] === -1 && words[at + flags + 1] === -1
+  }
+
+  /**
+   * Remembers where the tails of the page at word `at` end, and their class. Where struct pages of a hugetlb page share
+   * memory, some of its tails look like its head (Linux include/linux/page-flags.h page_fixed_fake_head): those are not
+   * aligned to their order, and its tails go on after them.
+   */
+  #startCompound(words: Int32Array, at: number, pfn: number, hasNext: boolean): void {
+    const order = this.#orderOf(words, at, hasNext)
+    const isAligned = (this.#firstPfn + pfn) % 2 ** order === 0
+    if (!isAligned && pfn < this.#tailEnd) return
+    this.#tailEnd = 0
+    if (order === 0 || !isAligned) return
+    this.#tailEnd = pfn + 2 ** order
+    this.#tailClass = this.#tailsOf(words, at, hasNext)
+  }
+
+  /** Order of the compound page whose head is at word `at`: 0 for a page alone, and for an order that no kernel has. */
+  #orderOf(words: Int32Array, at: number, hasNext: boolean): number {
+    const { head, order } = this.#page
+    if (!hasNext || !order.told || ((words[at + head.word] as number) & head.mask) === 0) return 0
+    const found = ((words[at + this.#stride + order.word] as number) >>> order.shift) & 0xff
+    return found > MAX_COMPOUND_ORDER ? 0 : found
   }
 
   /** Whether a page with a type is the head of a free or unaccepted block. Remembers the block. */
@@ -174,6 +211,9 @@ export class PageClassifier {
     return hugetlb.kind === 'flag' ? (word & hugetlb.mask) !== 0 : ((word >>> hugetlb.shift) & 0xff) === hugetlb.value
   }
 }
+
+/** The largest are of 2^18 frames: 1 GiB in pages of 4 KiB, 16 GiB in those of 64 KiB. */
+const MAX_COMPOUND_ORDER = 20
 
 /** Lowest bit of `page.mapping` (Linux include/linux/page-flags.h). */
 const PAGE_MAPPING_ANON = 1

@@ -58,7 +58,8 @@ describe('a huge page larger than a section', () => {
     const head = 0
     kernel.setPage(head, { flags: BigInt(eraNumber(era, 'PG_head_mask')), mapcount: hugetlb })
     for (let pfn = 1; pfn < SECTION + 100; pfn++) {
-      kernel.setPage(pfn, { compoundHead: info(kernel.pageAddress(head)) })
+      // The second struct page has the order.
+      kernel.setPage(pfn, { compoundHead: info(kernel.pageAddress(head)), flags: pfn === 1 ? 16n : 0n })
     }
     const linux = await openLinuxGuest(guest, { elfNotes: kernel.note })
     const found = /nowhere|no head/.test(what) ? 'inUse' : 'user'

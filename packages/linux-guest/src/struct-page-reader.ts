@@ -2,7 +2,7 @@ import { endOf, type PfnRange } from '@ullage/pages'
 import { GUEST_CLASS } from './guest-class.ts'
 import type { KernelMemory } from './kernel-memory.ts'
 import type { MemorySections } from './memory-sections.ts'
-import { PageClassifier } from './page-classifier.ts'
+import { PageClassifier, type TailsBefore } from './page-classifier.ts'
 import type { StructPage } from './struct-page.ts'
 
 /** Struct pages are read in pieces of at most this many bytes: 8192 of the usual size. */
@@ -49,8 +49,7 @@ export class StructPageReader {
       const section = this.#sections.at(number)
       const part = into.subarray(pfn - window.start, end - window.start)
       if (section.kind === 'online') {
-        const first = number * sectionFrames
-        this.#classifySection(section.map, { start: pfn - first, count: end - pfn }, part)
+        this.#classifySection(number, section.map, { start: pfn - number * sectionFrames, count: end - pfn }, part)
       } else {
         part.fill(section.kind === 'none' ? GUEST_CLASS.noStructPage : GUEST_CLASS.unknown)
       }
@@ -59,17 +58,19 @@ export class StructPageReader {
   }
 
   /** `wanted` counts from the start of the section. */
-  #classifySection(map: bigint, wanted: PfnRange, into: Uint8Array): void {
+  #classifySection(number: number, map: bigint, wanted: PfnRange, into: Uint8Array): void {
+    // What a head is, is told by the page after it. Heads stand at even frames.
+    const end = endOf(wanted) + (endOf(wanted) % 2)
     for (let start = 0; start < endOf(wanted); start += this.#pieceFrames) {
-      const count = Math.min(this.#pieceFrames, endOf(wanted) - start)
-      this.#classifyPiece(map + BigInt(start) * BigInt(this.#page.bytes), start, count)
+      const count = Math.min(this.#pieceFrames, end - start)
+      this.#classifyPiece(map + BigInt(start) * BigInt(this.#page.bytes), number, start, count)
       const from = Math.max(wanted.start, start)
-      if (from >= start + count) continue
-      into.set(this.#classes.subarray(from - start, count), from - wanted.start)
+      const to = Math.min(start + count, endOf(wanted))
+      if (from < to) into.set(this.#classes.subarray(from - start, to - start), from - wanted.start)
     }
   }
 
-  #classifyPiece(virtual: bigint, start: number, count: number): void {
+  #classifyPiece(virtual: bigint, section: number, start: number, count: number): void {
     const { frameBytes } = this.#memory.frames
     const { bytes } = this.#page
     const skew = Number(virtual & BigInt(frameBytes - 1))
@@ -81,7 +82,10 @@ export class StructPageReader {
     const pages = Math.ceil((skew + count * bytes) / frameBytes)
     const missing = this.#memory.readPages(virtual - BigInt(skew), pages, this.#bytes, this.#readable)
     const first = skew / 4
-    if (start === 0) this.#classifier.start(this.#tailClassBefore(virtual, first))
+    if (start === 0) {
+      const firstPfn = section * this.#sections.sectionFrames
+      this.#classifier.start(firstPfn, this.#tailsBefore(virtual, first, firstPfn))
+    }
     this.#classifier.classify({ words: this.#words, start: first, count }, this.#classes, 0)
     if (missing > 0) this.#forgetStraddlers(skew, count)
   }
@@ -100,16 +104,29 @@ export class StructPageReader {
   /**
    * When a section starts with a tail, its head lies in a section before: a huge page larger than a section. The tail
    * holds the address of its head, or, since 7.1, the mask that makes its own address the head's (Linux
-   * include/linux/page-flags.h compound_info_has_mask).
+   * include/linux/page-flags.h compound_info_has_mask). What it leads to is believed where it is the head of a compound
+   * page that reaches into this section: the struct page of the frame that one of its order would start with.
    */
-  #tailClassBefore(virtual: bigint, first: number): number | undefined {
+  #tailsBefore(virtual: bigint, first: number, firstPfn: number): TailsBefore | undefined {
     const { compoundHead, bytes } = this.#page
     if (compoundHead === undefined || !this.#classifier.isTail(this.#words, first)) return undefined
     const low = this.#words[first + compoundHead] as number
     const high = this.#words[first + compoundHead + 1] as number
     const info = (BigInt(high >>> 0) << 32n) | BigInt((low & ~1) >>> 0)
-    const head = high === MASK_HIGH_WORD ? virtual & info : info
-    const pair = this.#memory.read(head, bytes * 2)
-    return pair && this.#classifier.tailClassOf(new Int32Array(pair.buffer), 0)
+    const address = high === MASK_HIGH_WORD ? virtual & info : info
+    const pair = this.#memory.read(address, bytes * 2)
+    const head = pair && this.#classifier.headAt(new Int32Array(pair.buffer), 0)
+    if (!head) return undefined
+    const frames = 2 ** head.order
+    const headPfn = firstPfn - (firstPfn % frames)
+    if (headPfn === firstPfn || this.#addressOf(headPfn) !== address) return undefined
+    return { frames: headPfn + frames - firstPfn, tailClass: head.tailClass }
+  }
+
+  /** Virtual address of a frame's struct page; undefined where the kernel has none. */
+  #addressOf(pfn: number): bigint | undefined {
+    const { sectionFrames } = this.#sections
+    const section = this.#sections.at(Math.floor(pfn / sectionFrames))
+    return section.kind === 'online' ? section.map + BigInt((pfn % sectionFrames) * this.#page.bytes) : undefined
   }
 }

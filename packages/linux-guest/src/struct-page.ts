@@ -22,6 +22,16 @@ export type HugetlbMark =
   | { readonly kind: 'untold' }
 
 /**
+ * Where the order of a compound page is: a byte that counts from the start of the second struct page, or the low byte of
+ * the second struct page's flags (6.6 and later).
+ */
+export interface OrderMark {
+  readonly told: boolean
+  readonly word: number
+  readonly shift: number
+}
+
+/**
  * Where the fields of `struct page` are and what marks a page, from VMCOREINFO. What is exported decides, never the
  * kernel's version: distributions move features between versions. Offsets count 32-bit words.
  */
@@ -41,6 +51,7 @@ export interface StructPage {
   readonly unaccepted: PageType
   readonly slabType: PageType
   readonly hugetlb: HugetlbMark
+  readonly order: OrderMark
   readonly hwpoison: BitField
   readonly slab: BitField
   readonly head: BitField
@@ -101,6 +112,7 @@ export function structPage(info: Vmcoreinfo): StructPage {
     unaccepted: type('PAGE_UNACCEPTED_MAPCOUNT_VALUE'),
     slabType: type('PAGE_SLAB_MAPCOUNT_VALUE'),
     hugetlb: hugetlbMark(info, { bytes, flags, typeShift }),
+    order: orderMark(info, { bytes, flags }),
     hwpoison: bit('PG_hwpoison'),
     slab: bit('PG_slab'),
     head: headBit(info, flags),
@@ -135,6 +147,19 @@ function hugetlbMark(info: Vmcoreinfo, page: { bytes: number; flags: number; typ
   const offset = inFolio === undefined ? info.offset('page.compound_dtor') : inFolio - page.bytes
   if (value === undefined || offset === undefined || offset < 0 || offset >= page.bytes) return { kind: 'untold' }
   return { kind: 'dtor', word: offset >> 2, shift: (offset & 3) * 8, value: Number(value & 0xffn) }
+}
+
+/**
+ * Kernels export where the order is as long as it has a byte of its own; what has a destructor's number and no such line is
+ * older than any that is known to.
+ */
+function orderMark(info: Vmcoreinfo, page: { bytes: number; flags: number }): OrderMark {
+  const inFolio = info.offset('folio._folio_order')
+  const offset = inFolio === undefined ? info.offset('page.compound_order') : inFolio - page.bytes
+  if (offset !== undefined) {
+    return { told: offset >= 0 && offset < page.bytes, word: offset >> 2, shift: (offset & 3) * 8 }
+  }
+  return { told: info.number('HUGETLB_PAGE_DTOR') === undefined, word: page.flags, shift: 0 }
 }
 
 /** NUMBER(PG_head_mask) is a mask, not a bit number. */

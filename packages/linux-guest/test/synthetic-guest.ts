@@ -31,6 +31,7 @@ export interface PageFields {
   readonly flags?: bigint
   readonly compoundHead?: bigint
   readonly dtor?: number
+  readonly order?: number
   readonly mapping?: bigint
   readonly private?: bigint
   readonly mapcount?: number
@@ -280,6 +281,7 @@ export function structPageBytes(fields: PageFields): Uint8Array {
   view.setBigUint64(0, fields.flags ?? 0n, true)
   view.setBigUint64(8, fields.compoundHead ?? 0n, true)
   view.setUint8(16, fields.dtor ?? 0)
+  view.setUint8(17, fields.order ?? 0)
   view.setBigUint64(24, fields.mapping ?? 0n, true)
   view.setBigUint64(40, fields.private ?? 0n, true)
   view.setInt32(48, fields.mapcount ?? -1, true)
