@@ -1,7 +1,9 @@
 import { type GuestMemory, OfflineError, type OpenGuest } from '@ullage/offline-query'
+import { type GuestView, notedPageBytes } from '@ullage/linux-guest'
 import { endOf, mergeRanges, type PfnRange, PfnSet } from '@ullage/pages'
 import { type GuestWord, hostOnly, readGuestWord } from './guest-word.ts'
 import { HostStates } from './host-states.ts'
+import { inFramesOf, type SizedMemory } from './larger-frames.ts'
 import { NeverDumped } from './never-dumped.ts'
 import { tryRead } from './try-read.ts'
 import type { Trust } from './verdict.ts'
@@ -22,6 +24,8 @@ export interface AskOptions {
 export interface Answers {
   readonly word: GuestWord
   readonly host: HostStates
+  /** Guest RAM, and all frames here, in frames of the guest's own page size where that is known. */
+  readonly memory: GuestMemory
   /** Class codes of `window`, as the word was when the host was asked. */
   classify(window: PfnRange, into: Uint8Array): void
 }
@@ -41,8 +45,32 @@ async function askHostFirst(guest: OpenGuest, options: AskOptions): Promise<Answ
   const read = (range: PfnRange, into: Uint8Array) => host.isReadable(range) && tryRead(memory, range, into)
   const isAsked = options.trust !== 'host' && backing.capabilities.costly === true
   const refusal = isAsked ? whyUnreadable(memory, host) : undefined
-  const word = refusal ? hostOnly(refusal) : await readGuestWord(guest, read, options)
-  return { word, host, classify: (window, into) => word.classify(window, into) }
+  const sized = (frameBytes: number) => inFramesOf(frameBytes, { memory, host }, backing.capabilities.unbackedReads)
+  const word = refusal
+    ? hostOnly(refusal)
+    : await readGuestWord(guest, read, { ...options, inFramesOf: (bytes) => viewOf(guest, sized(bytes)) })
+  const pageBytes = word.linux?.pageBytes ?? notedPageBytes(guest.identity.machine, options.elfNotes)
+  return {
+    word,
+    ...sized(pageBytes ?? memory.frameBytes),
+    classify: (window, into) => word.classify(window, into),
+  }
+}
+
+/** What linux-guest needs of a guest, in frames that are not the backend's. */
+function viewOf(guest: OpenGuest, { memory, host }: SizedMemory): GuestView {
+  const { frameBytes, extents } = memory
+  const factor = frameBytes / guest.memory.frameBytes
+  return {
+    frameBytes,
+    extents,
+    machine: guest.identity.machine,
+    tryRead: (range, into) => host.isReadable(range) && tryRead(memory, range, into),
+    toPfn: (gfn) => {
+      const pfn = guest.addressSpace.toPfn(gfn * factor)
+      return pfn === undefined || pfn % factor !== 0 ? undefined : pfn / factor
+    },
+  }
 }
 
 /**
@@ -73,6 +101,7 @@ async function askGuestFirst(guest: OpenGuest, options: AskOptions): Promise<Ans
   return {
     word,
     host,
+    memory,
     classify: (window, into) => {
       word.classify(window, into)
       // The guest may have gone on: what was not asked for is what it was then.

@@ -38,7 +38,7 @@ export function buildReport(parts: ReportParts): DumpReport {
   const { word } = examined
   return {
     schema: 'ullage.report/1',
-    guest: summarizeGuest(guest, word.linux),
+    guest: summarizeGuest(guest, word.linux, examined.memory),
     frames: countFrames(examined.plan, artifact?.summary.zeroPages),
     disagreements: examined.disagreements,
     ...figuresReport(before, after),

@@ -1,8 +1,13 @@
 import type { PageCodec } from '@ullage/native'
 import { isZeroPage } from '@ullage/vmcore'
 
-/** Frames compressed together by one worker: 1 MiB of 4 KiB frames. */
-export const BATCH_FRAMES = 256
+/** What one worker compresses together, in bytes of pages. */
+const BATCH_BYTES = 1 << 20
+
+/** Frames compressed together by one worker. */
+export function batchFrames(pageBytes: number): number {
+  return Math.max(1, Math.floor(BATCH_BYTES / pageBytes))
+}
 
 /** Memory shared between the dumping thread and its compressing threads, for one batch. All of it is reused. */
 export interface BatchMemory {
@@ -28,16 +33,17 @@ export interface CompressSettings {
 
 /** Bytes that the output of one batch can take: a codec may need more room than the page it fails to shrink. */
 export function outputBytes(pageBytes: number, maxCompressedBytes: number): number {
-  return (BATCH_FRAMES - 1) * pageBytes + Math.max(pageBytes, maxCompressedBytes)
+  return (batchFrames(pageBytes) - 1) * pageBytes + Math.max(pageBytes, maxCompressedBytes)
 }
 
 export function allocateBatch(pageBytes: number, maxCompressedBytes: number): BatchMemory {
+  const frames = batchFrames(pageBytes)
   return {
-    input: new SharedArrayBuffer(BATCH_FRAMES * pageBytes),
+    input: new SharedArrayBuffer(frames * pageBytes),
     output: new SharedArrayBuffer(outputBytes(pageBytes, maxCompressedBytes)),
-    skipped: new SharedArrayBuffer(BATCH_FRAMES * 4),
-    sizes: new SharedArrayBuffer(BATCH_FRAMES * 4),
-    flags: new SharedArrayBuffer(BATCH_FRAMES * 4),
+    skipped: new SharedArrayBuffer(frames * 4),
+    sizes: new SharedArrayBuffer(frames * 4),
+    flags: new SharedArrayBuffer(frames * 4),
   }
 }
 

@@ -45,7 +45,7 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   })
   const { word } = examined
   const elfNotes = word.linux ? withVmcoreinfo(guestNotes, word.linux.vmcoreinfo.text) : guestNotes
-  const kept: DumpSource = { memory: guest.memory, plan: examined.plan, elfNotes }
+  const kept: DumpSource = { memory: examined.memory, plan: examined.plan, elfNotes }
   const rewritten =
     options.pvTables === 'keep'
       ? undefined
@@ -54,7 +54,7 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   const classified = performance.now()
   options.onProgress?.({ stage: 'classify', done: 1, total: 1 })
   const estimate = estimateArtifact(source.plan, {
-    frameBytes: guest.memory.frameBytes,
+    frameBytes: source.memory.frameBytes,
     format: options.format,
     compressible: codec !== undefined,
     notesBytes: source.elfNotes.length,
@@ -86,7 +86,15 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   await refuseUnlessFits(artifact, estimate.atLeastBytes)
   const level = effectiveLevel(examined.policy)
   const { compression } = options
-  const header = vmcoreHeaderOf({ guest, word, cpus, elfNotes: source.elfNotes, level, compression })
+  const header = vmcoreHeaderOf({
+    guest,
+    pageBytes: source.memory.frameBytes,
+    word,
+    cpus,
+    elfNotes: source.elfNotes,
+    level,
+    compression,
+  })
   const frames = vmcoreFramesOf(source.plan)
   const start = { kdump: startKdump, flattened: startFlattened, elf: startElf }[options.format]
   const writer: VmcoreWriter = await start(artifact, header, frames)

@@ -1,4 +1,4 @@
-import type { OpenGuest } from '@ullage/offline-query'
+import type { GuestMemory, OpenGuest } from '@ullage/offline-query'
 import type { PfnRange } from '@ullage/pages'
 import { type AskOptions, askWitnesses } from './ask-witnesses.ts'
 import type { GuestWord } from './guest-word.ts'
@@ -15,6 +15,8 @@ export interface ExamineOptions extends AskOptions {
 /** What both witnesses say of one guest, and what follows from it. */
 export interface Examination {
   readonly plan: DumpPlan
+  /** Guest RAM in the frames that `plan` counts: pages of the guest's, where their size is known. */
+  readonly memory: GuestMemory
   readonly policy: Policy
   readonly word: GuestWord
   readonly disagreements: ReturnType<typeof findDisagreements>
@@ -23,8 +25,8 @@ export interface Examination {
 
 /** Asks both witnesses about every frame and decides. Reads guest metadata, no page content. */
 export async function examineGuest(guest: OpenGuest, options: ExamineOptions): Promise<Examination> {
-  const { memory, backing } = guest
-  const { word, host, classify } = await askWitnesses(guest, options)
+  const { backing } = guest
+  const { word, host, memory, classify } = await askWitnesses(guest, options)
   const policy: Policy = {
     level: options.level,
     trust: word.trust,
@@ -51,6 +53,7 @@ export async function examineGuest(guest: OpenGuest, options: ExamineOptions): P
   const disagreements = findDisagreements(plan, memory.frameBytes, host.notAsked)
   return {
     plan,
+    memory,
     policy,
     word,
     disagreements,
@@ -59,7 +62,7 @@ export async function examineGuest(guest: OpenGuest, options: ExamineOptions): P
 }
 
 /** What is listed as not dumped, in frames: those that lie in it whole. */
-function framesOf({ notDumped, frameBytes }: OpenGuest['memory']): PfnRange[] {
+function framesOf({ notDumped, frameBytes }: GuestMemory): PfnRange[] {
   return notDumped.flatMap(({ startBytes, sizeBytes }) => {
     const start = Math.ceil(startBytes / frameBytes)
     const count = Math.floor((startBytes + sizeBytes) / frameBytes) - start

@@ -1,4 +1,4 @@
-import { GUEST_CLASS, type LinuxGuest, LinuxGuestError, openLinuxGuest } from '@ullage/linux-guest'
+import { GUEST_CLASS, type GuestView, type LinuxGuest, LinuxGuestError, openLinuxGuest } from '@ullage/linux-guest'
 import type { OpenGuest } from '@ullage/offline-query'
 import type { PfnRange } from '@ullage/pages'
 import type { Warning } from './report.ts'
@@ -21,7 +21,15 @@ export interface GuestWord {
 export async function readGuestWord(
   guest: OpenGuest,
   read: (range: PfnRange, into: Uint8Array) => boolean,
-  options: { elfNotes: Uint8Array; expectVcpus: boolean; trust: Trust; search?: boolean; signal?: AbortSignal },
+  options: {
+    elfNotes: Uint8Array
+    expectVcpus: boolean
+    trust: Trust
+    search?: boolean
+    /** The same memory in frames of another size, where it can be had so. */
+    inFramesOf?: (frameBytes: number) => GuestView | undefined
+    signal?: AbortSignal
+  },
 ): Promise<GuestWord> {
   if (options.trust === 'host') return hostOnly()
   const { memory, addressSpace, identity } = guest
@@ -33,6 +41,7 @@ export async function readGuestWord(
         machine: identity.machine,
         tryRead: read,
         toPfn: (gfn) => addressSpace.toPfn(gfn),
+        ...(options.inFramesOf ? { inFramesOf: options.inFramesOf } : {}),
       },
       {
         elfNotes: options.elfNotes,

@@ -44,6 +44,27 @@ export class HostStates {
     return states
   }
 
+  /**
+   * The same for frames of `factor` times the size, those of `extents`. A frame takes the most that any part of it has:
+   * unknown before swapped before backed; unbacked when no part has memory.
+   */
+  inLargerFrames(extents: readonly PfnRange[], factor: number): HostStates {
+    const larger = new HostStates(mergeRanges(extents), Math.ceil(this.notAsked / factor))
+    const withMemory = new PfnSet()
+    for (const extent of this.extents) {
+      for (let at = extent.start; at < endOf(extent); ) {
+        const start = this.#unbacked.next(at, false, endOf(extent))
+        at = this.#unbacked.next(start, true, endOf(extent))
+        if (at > start) withMemory.add(enlarged({ start, count: at - start }, factor))
+      }
+    }
+    for (const extent of larger.extents) larger.#unbacked.add(extent)
+    for (const run of withMemory.allRuns()) larger.#unbacked.delete(run)
+    for (const run of this.#swapped.allRuns()) larger.#swapped.add(enlarged(run, factor))
+    for (const run of this.#unknown.allRuns()) larger.#unknown.add(enlarged(run, factor))
+    return larger
+  }
+
   /** Fills one `HOST_STATE` code for each frame of `window`. */
   fill(window: PfnRange, into: Uint8Array): void {
     into.fill(HOST_STATE.backed, 0, window.count)
@@ -61,6 +82,12 @@ export class HostStates {
     const within = this.extents.some((extent) => range.start >= extent.start && endOf(range) <= endOf(extent))
     return within && this.#unbacked.next(range.start, true, endOf(range)) === endOf(range)
   }
+}
+
+/** The larger frames that hold any part of `range`. */
+function enlarged(range: PfnRange, factor: number): PfnRange {
+  const start = Math.floor(range.start / factor)
+  return { start, count: Math.ceil(endOf(range) / factor) - start }
 }
 
 function gap(within: PfnRange, expected: number, found: number): OfflineError {

@@ -49,7 +49,7 @@ export async function pagesOf(guest: OpenGuest, options: PagesOptions): Promise<
   // What asks a hypervisor, not QEMU, has the vCPUs' state without stopping the guest.
   const hasNotes = lease !== undefined || guest.backing.capabilities.costly === true
   const elfNotes = hasNotes ? (await guest.notes(signal)).elfNotes : new Uint8Array()
-  const { plan, word, disagreements, warnings } = await examineGuest(guest, {
+  const { plan, memory, word, disagreements, warnings } = await examineGuest(guest, {
     level: LEVEL,
     trust: options.trust ?? 'guest',
     elfNotes,
@@ -60,7 +60,7 @@ export async function pagesOf(guest: OpenGuest, options: PagesOptions): Promise<
   const after = await guest.hypervisor?.(signal)
   const pausedMs = lease ? await lease.resume() : 0
   return {
-    guest: summarizeGuest(guest, word.linux),
+    guest: summarizeGuest(guest, word.linux, memory),
     frames: countFrames(plan),
     disagreements,
     ...hypervisorReport(before, after),

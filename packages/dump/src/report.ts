@@ -1,5 +1,5 @@
 import type { LinuxGuest } from '@ullage/linux-guest'
-import type { OpenGuest, PopulateOnDemand } from '@ullage/offline-query'
+import type { GuestMemory, OpenGuest, PopulateOnDemand } from '@ullage/offline-query'
 import type { Compression } from '@ullage/vmcore'
 import { fates, type GuestClass, guestClasses, type HostState, hostStates } from './frame-codes.ts'
 import { GUEST_CLASS, HOST_STATE } from './frame-codes.ts'
@@ -53,12 +53,16 @@ export interface GuestSummary {
   readonly machine: string
 }
 
-export function summarizeGuest(guest: OpenGuest, linux: LinuxGuest | undefined): GuestSummary {
+export function summarizeGuest(
+  guest: OpenGuest,
+  linux: LinuxGuest | undefined,
+  { frameBytes }: Pick<GuestMemory, 'frameBytes'> = { frameBytes: linux?.pageBytes ?? guest.memory.frameBytes },
+): GuestSummary {
   return {
     backend: guest.identity.backend,
     kernel: linux?.kernel ?? null,
     vmcoreinfo: linux?.vmcoreinfoFrom ?? 'none',
-    pageSize: linux?.pageBytes ?? guest.memory.frameBytes,
+    pageSize: frameBytes,
     machine: guest.identity.machine,
   }
 }

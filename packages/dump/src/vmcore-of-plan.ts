@@ -6,6 +6,7 @@ import type { DumpPlan } from './plan-dump.ts'
 
 export function vmcoreHeaderOf(parts: {
   guest: OpenGuest
+  pageBytes: number
   word: GuestWord
   cpus: number
   elfNotes: Uint8Array
@@ -15,7 +16,7 @@ export function vmcoreHeaderOf(parts: {
   const { guest, word } = parts
   return {
     machine: guest.identity.machine,
-    pageBytes: guest.memory.frameBytes,
+    pageBytes: parts.pageBytes,
     uname: word.linux?.uts ?? { sysname: '', nodename: '', release: '', version: '', domainname: '' },
     cpus: parts.cpus,
     physBase: word.linux?.physBase ?? 0n,

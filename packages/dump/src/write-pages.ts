@@ -1,7 +1,7 @@
 import { type GuestMemory, OfflineError } from '@ullage/offline-query'
 import { endOf, type PfnRange } from '@ullage/pages'
 import type { VmcoreWriter } from '@ullage/vmcore'
-import { BATCH_FRAMES } from './compress-batch.ts'
+import { batchFrames } from './compress-batch.ts'
 import type { CompressPool } from './compress-pool.ts'
 import { DumpError } from './dump-error.ts'
 import type { DumpPlan } from './plan-dump.ts'
@@ -81,6 +81,7 @@ interface Slot {
 /** Cuts the plan into batches; a batch may span several runs, and reads each piece of a run with one call. */
 function batchesOf(plan: DumpPlan, memory: GuestMemory, slots: readonly Slot[]) {
   const pieces = piecesOf(plan, memory)
+  const atOnce = batchFrames(memory.frameBytes)
   let piece = pieces.next()
   let offset = 0
   return {
@@ -88,9 +89,9 @@ function batchesOf(plan: DumpPlan, memory: GuestMemory, slots: readonly Slot[]) 
     fill(index: number): number {
       const { input, skipped } = slots[index] as Slot
       let filled = 0
-      while (filled < BATCH_FRAMES && !piece.done) {
+      while (filled < atOnce && !piece.done) {
         const { range, zero } = piece.value
-        const count = Math.min(BATCH_FRAMES - filled, range.count - offset)
+        const count = Math.min(atOnce - filled, range.count - offset)
         skipped.fill(zero ? 1 : 0, filled, filled + count)
         if (!zero) {
           const bytes = input.subarray(filled * memory.frameBytes, (filled + count) * memory.frameBytes)
