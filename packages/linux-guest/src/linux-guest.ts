@@ -3,7 +3,9 @@ import { countIdle } from './count-idle.ts'
 import { findKernel, type Warning } from './find-kernel.ts'
 import { GuestFrames } from './guest-frames.ts'
 import type { GuestView } from './guest-view.ts'
+import { type KexecState, readKexecState } from './kexec/kexec-state.ts'
 import { findProtectedFrames } from './protected-frames.ts'
+import { Refusal } from './refusal.ts'
 import { StructPageReader } from './struct-page-reader.ts'
 import type { UtsName } from './uts-name.ts'
 import type { Vmcoreinfo } from './vmcoreinfo.ts'
@@ -15,8 +17,12 @@ export interface LinuxGuest {
   /** OSRELEASE, such as `uname -r` prints it. */
   readonly kernel: string
   readonly uts: UtsName
+  /**
+   * Bytes in one of the guest's pages. Frame numbers here count frames of this size, which may be larger than that of the
+   * view that the guest was opened with (arm64).
+   */
   readonly pageBytes: number
-  /** As the kernel's own `phys_base`; negative in many KASLR guests. */
+  /** What a vmcore's header calls `phys_base`: x86-64 the kernel's own, negative in many KASLR guests; arm64 PHYS_OFFSET. */
   readonly physBase: bigint
   /** Frame of the kernel's root page table. */
   readonly rootPfn: number
@@ -42,6 +48,12 @@ export interface LinuxGuest {
    * Found when the guest is opened.
    */
   protectedFrames(): readonly PfnRange[]
+  /**
+   * Kernels that the guest has loaded to jump into (kexec), read anew at every call; or why that cannot be known: its
+   * symbols cannot be decoded (before Linux 6.0), or it does not carry its own types. A refusal is a clause without a subject's
+   * name, as in `its kallsyms …`.
+   */
+  kexec(): KexecState | { readonly refused: string }
 }
 
 export interface OpenLinuxGuestOptions {
@@ -85,7 +97,7 @@ export async function openLinuxGuest(view: GuestView, options: OpenLinuxGuestOpt
     vmcoreinfoFrom: from,
     kernel: info.osrelease,
     uts,
-    pageBytes: frames.frameBytes,
+    pageBytes: memory.frames.frameBytes,
     physBase: architecture.physBase,
     rootPfn: architecture.rootPfn,
     sectionFrames: sections.sectionFrames,
@@ -100,5 +112,14 @@ export async function openLinuxGuest(view: GuestView, options: OpenLinuxGuestOpt
     },
     countIdle: (range) => countIdle(memory, sections, page, range),
     protectedFrames: () => guarded.ranges,
+    kexec: () => {
+      memory.forget()
+      try {
+        return readKexecState(kernel)
+      } catch (error) {
+        if (error instanceof Refusal) return { refused: error.message }
+        throw error
+      }
+    },
   }
 }
