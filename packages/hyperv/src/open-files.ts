@@ -1,6 +1,6 @@
 import { basename, resolve } from 'node:path'
 import { GuestRam, openFileRam, parseBackingFile, type RamRegion } from '@ullage/host-memory'
-import { fileGuest, OfflineError, type OpenGuest, throwIfAborted } from '@ullage/offline-query'
+import { fileGuest, type MemoryDevices, OfflineError, type OpenGuest, throwIfAborted } from '@ullage/offline-query'
 import { countFrames, type PfnRange } from '@ullage/pages'
 import { dmHostWord } from './dm-host-word.ts'
 import type { DmRanges } from './dm-ranges.ts'
@@ -62,6 +62,7 @@ export async function openFiles(source: FilesSource, options: OpenHypervOptions)
       memory: new FilesMemory(ram, source.backing === undefined ? word?.unbacked : undefined),
       notes: { elfNotes: notes?.elfNotes ?? new Uint8Array(0), cpus: notes?.cpus ?? 0 },
       warnings,
+      ...devicesOf(accounts),
     })
   } catch (error) {
     ram[Symbol.dispose]()
@@ -98,6 +99,12 @@ function readBacking(path: string, regions: number) {
 const NO_NOTES: Warning = {
   code: 'NO_NOTES',
   text: 'no notes were given: VMCOREINFO is searched for in memory, CPU registers are missing',
+}
+
+/** The ranges of an account that knows all of them; messages know what came after the file of ranges was written. */
+function devicesOf(accounts: readonly DmRanges[]): { memoryDevices?: MemoryDevices } {
+  const account = accounts.findLast(({ knowsBallooned }) => knowsBallooned)
+  return account ? { memoryDevices: { ballooned: account.ballooned, pluggable: [] } } : {}
 }
 
 function outsideRam(found: DmRanges, regions: readonly PfnRange[], about: string): Warning[] {

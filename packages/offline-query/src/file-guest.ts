@@ -7,6 +7,7 @@ import {
   type GuestNotes,
   type HostMemory,
   identityAddressSpace,
+  type MemoryDevices,
   type OpenGuest,
   type PauseLease,
 } from './open-guest.ts'
@@ -28,11 +29,13 @@ export interface FileGuestParts {
   readonly addressSpace?: AddressSpace
   readonly notes: GuestNotes
   readonly warnings: OpenGuest['warnings']
+  /** What the files tell of balloons and memory devices. */
+  readonly memoryDevices?: MemoryDevices
 }
 
 /** A guest whose memory lies in files and whose notes have been read. */
 export function fileGuest(parts: FileGuestParts): OpenGuest {
-  const { backend, machine, memory, notes, warnings } = parts
+  const { backend, machine, memory, notes, warnings, memoryDevices } = parts
   return {
     identity: { backend, machine, kind: 'file' },
     memory,
@@ -48,6 +51,7 @@ export function fileGuest(parts: FileGuestParts): OpenGuest {
       return fileLease
     },
     hostMemory: async () => memory.hostMemory(),
+    ...(memoryDevices && { memoryDevices: async () => memoryDevices }),
     [Symbol.asyncDispose]: async () => memory.close(),
   }
 }

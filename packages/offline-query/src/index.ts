@@ -21,6 +21,7 @@ export {
   type HypervisorFigures,
   identityAddressSpace,
   type LeaseMode,
+  type MemoryDevices,
   type NotDumped,
   type OpenGuest,
   type PauseLease,

@@ -82,6 +82,17 @@ export interface HypervisorFigures {
   readonly populateOnDemand?: PopulateOnDemand
 }
 
+/** What is known of devices that take memory from a guest and give it back. Ranges are ascending and disjoint, in frames. */
+export interface MemoryDevices {
+  /**
+   * Frames that are ballooned out, in ranges that the host can give back one by one (Dynamic Memory). Undefined where the
+   * host keeps no ranges, or does not know all of them.
+   */
+  readonly ballooned?: readonly PfnRange[]
+  /** Memory that is plugged in pieces (virtio-mem): what has no memory there must not be touched. */
+  readonly pluggable: readonly PfnRange[]
+}
+
 /** How the guest stood while the lease was held. */
 export type LeaseMode = 'paused' | 'stopped' | 'file'
 
@@ -121,6 +132,8 @@ export interface OpenGuest extends AsyncDisposable {
   pause(options?: { signal?: AbortSignal }): Promise<PauseLease>
   /** Asks the host for figures only: allocates nothing in the guest's memory. */
   hostMemory(): Promise<HostMemory>
+  /** What balloons and memory devices have done with frames, at this moment. Absent where nothing is known of them. */
+  memoryDevices?(options?: { signal?: AbortSignal }): Promise<MemoryDevices>
   /** Asks the hypervisor for its own counts; changes nothing. Absent where there is no hypervisor to ask. */
   hypervisor?(options?: { signal?: AbortSignal }): Promise<HypervisorFigures>
 }

@@ -6,12 +6,14 @@ import {
   type GuestNotes,
   type HostMemory,
   identityAddressSpace,
+  type MemoryDevices,
   OfflineError,
   type OfflineQuery,
   type OpenGuest,
   type PauseLease,
 } from '@ullage/offline-query'
-import { type GuestPause, pauseGuest, type QmpClient, refuseUnsuitable } from '@ullage/qemu'
+import { mergeRanges } from '@ullage/pages'
+import { type GuestPause, pauseGuest, type QmpClient, refuseUnsuitable, virtioMemDevices } from '@ullage/qemu'
 import { liveNotes } from './live-notes.ts'
 import { openLiveRam } from './live-ram.ts'
 import type { Warning } from './live-warnings.ts'
@@ -94,6 +96,19 @@ export class QemuGuest implements OpenGuest {
 
   async hostMemory(): Promise<HostMemory> {
     return this.#parts.ram.hostMemory()
+  }
+
+  memoryDevices(options: { signal?: AbortSignal } = {}): Promise<MemoryDevices> {
+    return translatedAsync(async () => {
+      const { client, ram, witness } = this.#parts
+      const { frameBytes } = ram
+      const pluggable = (await virtioMemDevices(client, options)).map(({ startBytes, maxSizeBytes }) => ({
+        start: startBytes / frameBytes,
+        count: maxSizeBytes / frameBytes,
+      }))
+      const ballooned = witness?.ballooned?.()
+      return ballooned ? { ballooned, pluggable: mergeRanges(pluggable) } : { pluggable: mergeRanges(pluggable) }
+    }, options.signal)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,6 @@
 import type { GuestRam } from '@ullage/host-memory'
 import type { BackingRun } from '@ullage/offline-query'
+import type { PfnRange } from '@ullage/pages'
 import type { QmpClient } from '@ullage/qemu'
 import type { Warning } from './live-warnings.ts'
 
@@ -17,4 +18,6 @@ export interface SecondWitness extends Disposable {
   look(at: LiveLook): Promise<readonly Warning[]>
   /** The same frames, gapless and ascending, with what the memory itself cannot tell filled in. */
   refine(runs: Iterable<BackingRun>): Iterable<BackingRun>
+  /** All frames that were ballooned out at the last look, in ranges that can be given back; undefined when not all are known. */
+  ballooned?(): readonly PfnRange[] | undefined
 }

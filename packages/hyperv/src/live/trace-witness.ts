@@ -24,6 +24,7 @@ export class TraceWitness implements SecondWitness {
   #trace: DmTrace | undefined
   #ram: readonly PfnRange[] = []
   #unbacked = new PfnSet()
+  #ballooned: readonly PfnRange[] | undefined
 
   /** Without `path` nothing is known but what QEMU tells. Throws OfflineError `INVALID`. */
   constructor(path: string | undefined) {
@@ -39,6 +40,7 @@ export class TraceWitness implements SecondWitness {
     // Merged: pages that QEMU lays over RAM do not cut it.
     const word = dmHostWord(mergeRanges(ram.extents), [ranges])
     this.#unbacked = word.unbacked
+    this.#ballooned = ranges.knowsBallooned ? ranges.ballooned : undefined
     const about = basename(this.#file.path)
     return [
       ...unreliable(trace, about),
@@ -63,6 +65,10 @@ export class TraceWitness implements SecondWitness {
         at = next
       }
     }
+  }
+
+  ballooned(): readonly PfnRange[] | undefined {
+    return this.#ballooned
   }
 
   [Symbol.dispose](): void {
