@@ -8,7 +8,7 @@ export const EXIT = { done: 0, failed: 1, wrongInput: 2, interrupted: 130 } as c
 const told: Readonly<Record<string, readonly string[] | 'all'>> = {
   UsageError: 'all',
   DescriptorError: 'all',
-  DumpError: ['INVALID_OPTION', 'OUTPUT_EXISTS', 'OUTPUT_NOT_WRITABLE'],
+  DumpError: ['INVALID_OPTION', 'OUTPUT_EXISTS', 'OUTPUT_NOT_WRITABLE', 'KEXEC_UNKNOWN'],
   OfflineError: ['INVALID', 'GUEST_NOT_FOUND'],
   VmcoreError: ['UNREADABLE', 'NOT_A_VMCORE'],
   CodecError: [],

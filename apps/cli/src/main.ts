@@ -5,6 +5,7 @@ const help = `usage: ullage COMMAND …
 
   dump GUEST -o FILE      dump a guest: what it and the host say is there, and nothing else
   pages GUEST             what guest and host say of each frame, as a matrix of class and state
+  guard GUEST             which frames that a guest needs to kexec are not there
   verify FILE             read every page of a vmcore back
   inspect FILE            what a vmcore is and holds
   serve                   API, worker and a private Redis on this host
@@ -18,6 +19,7 @@ type Command = (args: readonly string[], signal: AbortSignal) => Promise<void>
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   dump: async () => (await import('./commands/dump.ts')).dump,
   pages: async () => (await import('./commands/pages.ts')).pages,
+  guard: async () => (await import('./commands/guard.ts')).guard,
   verify: async () => (await import('./commands/verify.ts')).verify,
   inspect: async () => (await import('./commands/inspect.ts')).inspect,
   serve: async () => (await import('./commands/serve.ts')).serve,

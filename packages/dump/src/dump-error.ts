@@ -6,6 +6,7 @@
  * - `NO_SPACE`: the artifact does not fit where it should go.
  * - `MEMORY_UNREADABLE`: a frame of the plan could not be read; the message names it.
  * - `CODEC_MISSING`: the compression asked for needs a library this host does not have.
+ * - `KEXEC_UNKNOWN`: the guest does not tell what it has loaded to kexec into.
  * - `VERIFY_FAILED`: what was written does not read back.
  */
 export type DumpErrorCode =
@@ -15,6 +16,7 @@ export type DumpErrorCode =
   | 'NO_SPACE'
   | 'MEMORY_UNREADABLE'
   | 'CODEC_MISSING'
+  | 'KEXEC_UNKNOWN'
   | 'VERIFY_FAILED'
 
 /** Message: what was expected, what was found, where, what to do. Lower case, no full stop. */
