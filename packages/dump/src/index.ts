@@ -12,8 +12,9 @@ export {
 } from './dump-options.ts'
 export { type Fate, fates, type GuestClass, guestClasses, type HostState, hostStates } from './frame-codes.ts'
 export type { GiveBack } from './give-back.ts'
-export { type GuardOptions, type GuardReport, guardOf, type MissingRun, type Touch } from './guard-of.ts'
+export { type GuardOptions, type GuardReport, guardOf } from './guard-of.ts'
 export type { GuardedKind, GuardedRange } from './guard-ranges.ts'
+export type { MissingRun, Touch } from './missing-runs.ts'
 export { type PagesOptions, type PagesReport, pagesOf } from './pages-of.ts'
 export { type DumpPlan, type PlanRun, planDump, type Witnesses } from './plan-dump.ts'
 export type {

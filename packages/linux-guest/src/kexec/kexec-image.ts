@@ -1,4 +1,4 @@
-import { countFrames, mergeRanges, type PfnRange } from '@ullage/pages'
+import { countFrames, mergeRanges, type PfnRange, type PfnSet } from '@ullage/pages'
 import type { Kernel } from '../kernel.ts'
 import { Refusal } from '../refusal.ts'
 import { controlFrames } from './control-frames.ts'
@@ -7,6 +7,9 @@ import type { KexecLayout } from './kexec-layout.ts'
 
 /** Architectures have at most 52 bits of physical address. */
 const MAX_ADDRESS = 1n << 52n
+
+/** Pieces of memory that an image is spread over: its pages are taken one by one, and lie together mostly. */
+const MAX_RUNS = 65_536
 
 /** A kernel that the guest has loaded to jump into. Ranges are ascending and disjoint, in frames of the guest's pages. */
 export interface KexecImage {
@@ -39,7 +42,20 @@ export function readKexecImage(
   const pages = countFrames(segments)
   const entries = entryFrames(kernel.memory.frames, view.getBigUint64(layout.head, true), { pages, faults })
   const control = controlFrames(kernel, { image: address, view, layout, faults })
-  return { kind, segments, sources: [...entries.allRuns()], control: [...control.allRuns()], faults }
+  return { kind, segments, sources: firstRuns(entries, faults), control: [...control.allRuns()], faults }
+}
+
+/** The runs of `frames`, as long as they are not too many; else a fault says so. */
+function firstRuns(frames: PfnSet, faults: string[]): PfnRange[] {
+  const runs: PfnRange[] = []
+  for (const run of frames.allRuns()) {
+    if (runs.length === MAX_RUNS) {
+      faults.push(`its content waits in more than ${MAX_RUNS} pieces`)
+      break
+    }
+    runs.push(run)
+  }
+  return runs
 }
 
 /** The kernel takes none but whole pages that do not overlap, in order or not (Linux kernel/kexec_core.c). */
