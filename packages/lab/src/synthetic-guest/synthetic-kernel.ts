@@ -10,9 +10,10 @@ import type { SyntheticGuest } from './synthetic-guest.ts'
 import type { SyntheticPage } from './synthetic-page.ts'
 import { vmcoreinfoLines } from './vmcoreinfo-lines.ts'
 
-/** Of the image, in frames from its start: the root table, init_uts_ns. */
+/** Of the image, in frames from its start: the root table, init_uts_ns, the pointer to the array of sections. */
 const ROOT_AT = 16
 const UTS_AT = 32
+const POINTER_AT = 48
 /** A kernel's image is 2 MiB here, in pages of 4 KiB. */
 const IMAGE_FRAMES = 512
 const UTS_FIELD_BYTES = 65
@@ -60,6 +61,7 @@ export class SyntheticKernel {
   readonly #frames: FrameAllocator
   readonly #marked = new Map<number, SyntheticPage>()
   readonly #own = new PfnSet()
+  readonly #sectionPages = new Map<bigint, number>()
   readonly #pages: ((pfn: number) => SyntheticPage | undefined) | undefined
 
   constructor(guest: SyntheticGuest, options: SyntheticKernelOptions = {}) {
@@ -86,11 +88,9 @@ export class SyntheticKernel {
     const release = options.release ?? era.release
     this.#writeUtsName(release)
 
-    const pointer = this.#frames.take()
-    this.tables.map(this.directAddress(pointer), pointer)
     const sectionFrames = 2 ** architecture.sectionSizeBits / frameBytes
     const base = this.#placeOfSections(architecture, options.sectionBytes ?? 16)
-    guest.memory.writeU64(pointer * frameBytes, base)
+    guest.memory.writeU64((this.image.start + POINTER_AT) * frameBytes, base)
     this.sections = new SectionTable({
       memory: guest.memory,
       kind: memSection === 'flat' ? 'flat' : 'extreme',
@@ -131,7 +131,7 @@ export class SyntheticKernel {
       textPhysical: this.image.start * frameBytes,
       root: text + BigInt(ROOT_AT * frameBytes),
       uts: text + BigInt(UTS_AT * frameBytes),
-      memSection: memSection === 'pointer' ? this.directAddress(pointer) : base,
+      memSection: memSection === 'pointer' ? text + BigInt(POINTER_AT * frameBytes) : base,
     })
     this.publish()
     for (const range of this.#frames.taken) this.#own.add(range)
@@ -220,8 +220,6 @@ export class SyntheticKernel {
     const beyond = BigInt(end ? endOf(end) : 0) * BigInt(this.guest.frameBytes) + 0x4000_0000n
     return directMap + (beyond / 0x4000_0000n) * 0x4000_0000n + BigInt(structBytes > 16 ? 0x10_0000 : 0)
   }
-
-  readonly #sectionPages = new Map<bigint, number>()
 
   #pageAt(virtual: bigint): number {
     const known = this.#sectionPages.get(virtual)
