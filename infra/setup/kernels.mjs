@@ -13,13 +13,13 @@ const KERNEL_PARTS = /^linux-(image|binary|modules)-/
 const MEMBERS = ['*/vmlinuz*', '*/virtio*.ko*', '*/qemu_fw_cfg.ko*', '*/balloon*.ko*']
 
 /**
- * Unpacks the kernel a suite's meta package names today: `{ release, version, vmlinuz, modules }`.
+ * Unpacks the kernel a suite's meta package names today, into a folder of the era's: `{ release, version, vmlinuz, modules }`.
  * Newer suites split it into several packages; those whose names say that they hold a part are followed.
  */
-export async function unpackKernel(apt, suite, cache) {
-  const packages = await kernelPackages(apt)
+export async function unpackKernel(apt, era, cache, metaPackage = META_PACKAGE) {
+  const packages = await kernelPackages(apt, metaPackage)
   const image = packages.find(({ name }) => name.startsWith('linux-image-'))
-  const folder = join(cache, 'kernels', suite, image.version.replaceAll(':', '_'))
+  const folder = join(cache, 'kernels', era, image.version.replaceAll(':', '_'))
   const debs = []
   for (const part of packages) debs.push(await apt.download(part))
   const work = `${folder}.partial`
@@ -42,8 +42,8 @@ export async function unpackKernel(apt, suite, cache) {
 }
 
 /** The packages that hold parts of the kernel, found from the meta package. */
-async function kernelPackages(apt) {
-  const meta = await apt.show(META_PACKAGE)
+async function kernelPackages(apt, metaPackage) {
+  const meta = await apt.show(metaPackage)
   const parts = new Map()
   const follow = async (names) => {
     for (const name of names) {
@@ -56,7 +56,7 @@ async function kernelPackages(apt) {
   await follow(meta.dependencies)
   const found = [...parts.values()]
   if (!found.some(({ name }) => name.startsWith('linux-image-'))) {
-    throw new SetupError(`${META_PACKAGE} ${meta.version} names no kernel package`)
+    throw new SetupError(`${metaPackage} ${meta.version} names no kernel package`)
   }
   return found
 }

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { fillArm64Eras } from './arm64-kernels.mjs'
 import { DEBUG_ERAS, hasDebugSymbols, unpackVmlinux } from './debug-kernels.mjs'
 import { areKeptKernelsThere, unpackKeptKernels } from './kept-kernels.mjs'
 import { ERAS, isEraComplete, unpackKernel } from './kernels.mjs'
@@ -20,6 +21,8 @@ export async function fillLabCache(cache, { long, refresh }) {
       manifest.eras[suite] = await eraOf(apts.get(suite), suite, cache, manifest.eras[suite], { long, refresh })
       writeManifest(cache, manifest)
     }
+    await fillArm64Eras(manifest.eras, cache, { long, refresh })
+    writeManifest(cache, manifest)
     if (refresh || !areReadersComplete(manifest.readers)) manifest.readers = await newestReaders(apts.get('sid'), cache)
     if (long && (refresh || !isXenHostComplete(manifest.xen)))
       manifest.xen = await xenHost(apts.get(XEN_SUITE), cache, manifest.xen)

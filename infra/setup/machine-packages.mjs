@@ -11,6 +11,7 @@ import { tryRun } from './run-command.mjs'
  */
 const NEEDED = [
   { debian: 'qemu-system-x86', command: 'qemu-system-x86_64' },
+  { debian: 'qemu-system-arm', command: 'qemu-system-aarch64', without: 'tests with arm64 guests fail' },
   { debian: 'redis-server', command: 'redis-server' },
   { debian: 'cpio', command: 'cpio' },
   { debian: 'busybox-static', test: hasStaticBusybox },

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { areArm64ErasComplete } from './arm64-kernels.mjs'
 import { DEBUG_ERAS } from './debug-kernels.mjs'
 import { ERAS, isEraComplete } from './kernels.mjs'
 import { isHypervHostComplete } from './hyperv-host.mjs'
@@ -32,6 +33,7 @@ export function writeManifest(cache, manifest) {
 /** Whether the cache holds every kernel, every reader and, for the long tests, the debug symbols and the hosts. */
 export function isManifestComplete({ eras, readers, xen, hyperv }, { long }) {
   if (!ERAS.every((name) => isEraComplete(eras[name])) || !areReadersComplete(readers)) return false
+  if (!areArm64ErasComplete(eras, { long })) return false
   if (!long) return true
   const hosts = isXenHostComplete(xen) && isHypervHostComplete(hyperv)
   return hosts && DEBUG_ERAS.every((name) => existsSync(eras[name].vmlinux ?? ''))

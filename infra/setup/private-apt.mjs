@@ -15,13 +15,16 @@ const APT_GET = ['setpriv', '--pdeathsig', 'KILL', 'apt-get']
  */
 export class PrivateApt {
   #suite
+  #architecture
   #folder
   #downloads
   #updated = false
 
-  constructor(suite, cache) {
+  /** `architecture` is of the packages, as Debian calls it; nothing of them is run here. */
+  constructor(suite, cache, { architecture = 'amd64' } = {}) {
     this.#suite = suite
-    this.#folder = join(cache, 'apt', suite)
+    this.#architecture = architecture
+    this.#folder = join(cache, 'apt', architecture === 'amd64' ? suite : `${suite}-${architecture}`)
     this.#downloads = join(cache, 'downloads')
   }
 
@@ -138,7 +141,7 @@ export class PrivateApt {
       'Dir::Cache::archives': at('cache/archives'),
       'Dir::Cache::pkgcache': 'pkgcache.bin',
       'Dir::Cache::srcpkgcache': '',
-      'APT::Architecture': 'amd64',
+      'APT::Architecture': this.#architecture,
       'APT::Sandbox::User': 'root',
       'Acquire::Languages': 'none',
       // Signatures are checked; that a mirror stands still, or has archived an old suite, is no harm to a guest of the lab.

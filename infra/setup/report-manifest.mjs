@@ -1,9 +1,11 @@
+import { ARM64_ERAS } from './arm64-kernels.mjs'
 import { ERAS } from './kernels.mjs'
 import { say, warn } from './say.mjs'
 
 /** Says what the cache holds now and, loudly, what could not be had and what that means. */
 export function reportManifest({ eras, readers, xen, hyperv }, cache) {
-  for (const name of ERAS) {
+  const names = [...ERAS, ...ARM64_ERAS.map(({ name }) => name)].filter((name) => eras[name] !== undefined)
+  for (const name of names) {
     const { missing } = eras[name]
     if (missing)
       warn(
@@ -13,9 +15,9 @@ export function reportManifest({ eras, readers, xen, hyperv }, cache) {
   for (const [name, { missing }] of Object.entries(readers)) {
     if (missing) warn(`no ${name}: ${missing}\n  Tests that open dumps with it will fail by name.`)
   }
-  const kernels = ERAS.filter((name) => !eras[name].missing).map((name) => `${name} ${eras[name].release}`)
+  const kernels = names.filter((name) => !eras[name].missing).map((name) => `${name} ${eras[name].release}`)
   say(`guest kernels: ${kernels.join(', ') || 'none'}`)
-  const symbols = ERAS.filter((name) => eras[name].vmlinux)
+  const symbols = names.filter((name) => eras[name].vmlinux)
   if (symbols.length === 0) say('debug symbols: none; crash in npm run test:long needs them (npm run setup -- --long)')
   else say(`debug symbols: ${symbols.join(', ')}`)
   if (xen?.version) say(`Xen host: ${xen.version}`)

@@ -17,7 +17,7 @@ import { withLock } from './with-lock.mjs'
 
 const USAGE = `usage: npm run setup -- [--long] [--refresh]
   --long     also the kernels' debug symbols, a Xen host and a QEMU with hv-balloon for npm run test:long (some
-             1050 MB to download)
+             1520 MB to download)
   --refresh  look again for newer guest kernels and readers
 `
 

@@ -40,7 +40,7 @@ export async function bootGuest(options: GuestOptions): Promise<LabGuest> {
 
 async function bootOnce(options: GuestOptions): Promise<LabGuest> {
   const era = requireEra(options.era)
-  const initrd = guestInitrd(era)
+  const initrd = guestInitrd(era, undefined, options.kexec)
   const { memory = 'file', memMiB = 256, virtioMem } = options
 
   await using cleanup = new AsyncDisposableStack()
@@ -60,7 +60,7 @@ async function bootOnce(options: GuestOptions): Promise<LabGuest> {
   const stderr = collectStderr(child)
   const { stdin, stdout, pid } = child
   if (stdin === null || stdout === null || pid === undefined) {
-    throw new LabError('QEMU cannot be started: is qemu-system-x86_64 installed? run npm run setup')
+    throw new LabError(`QEMU cannot be started: is qemu-system-${era.machine} installed? run npm run setup`)
   }
   child.on('exit', (code, signal) => agent.close(`QEMU ended with ${signal ?? `status ${code}`}: ${stderr()}`))
 

@@ -1,7 +1,7 @@
 import { agentShell } from './agent-shell.ts'
 
-/** Where the guest's init takes commands: a second serial line, or the console of a Xen guest. */
-export type AgentLine = '/dev/ttyS1' | '/dev/hvc0'
+/** Where the guest's init takes commands: a second serial line (the first one on PCI), or the console of a Xen guest. */
+export type AgentLine = '/dev/ttyS1' | '/dev/ttyS0' | '/dev/hvc0'
 
 /**
  * The guest's init, for busybox. It loads the modules in the order of their names, brings memory online, gives the guest

@@ -9,6 +9,7 @@ const EraEntry = z.object({
   release: z.string(),
   vmlinuz: z.string(),
   modules: z.array(z.string()),
+  busybox: z.string().exactOptional(),
   vmlinux: z.string().exactOptional(),
 })
 const Reader = z.union([Missing, z.object({ version: z.string(), argv: z.array(z.string()).min(1) })])

@@ -2,8 +2,8 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import { endOf, mergeRanges, type PfnRange, PfnSet } from '@ullage/pages'
 import type { ByteRange } from './lab-guest.ts'
 
-/** Bytes in one frame of every guest of the lab. */
-const FRAME_BYTES = 4096
+/** What the host backs is told in units of this. */
+const HOST_FRAME_BYTES = 4096
 
 /** One region of a guest's RAM: where the guest sees it, which file holds it, which bytes of the file the host backs. */
 export interface MemoryRegion {
@@ -19,9 +19,9 @@ export interface MemoryRegion {
 /** A guest's RAM, read from files that hold it. Has the shape of what linux-guest needs of a guest. */
 export interface MemoryView extends Disposable {
   readonly frameBytes: number
-  readonly machine: 'x86_64'
+  readonly machine: 'x86_64' | 'aarch64'
   readonly extents: readonly PfnRange[]
-  /** Frames that the host backs. */
+  /** Frames that the host backs, if only a part of them. */
   readonly backed: PfnSet
   /** Fills all of `into`. Throws RangeError for a frame outside guest RAM or one that the host does not back. */
   read(range: PfnRange, into: Uint8Array): void
@@ -31,21 +31,36 @@ export interface MemoryView extends Disposable {
   toPfn(gfn: number): number | undefined
 }
 
+/** RAM of a guest whose pages may be larger than what the host tells apart. */
+export interface SizedMemoryView extends MemoryView {
+  /** The same memory in frames of this many bytes; closed with this view. */
+  inFramesOf(frameBytes: number): MemoryView
+}
+
+export interface MemoryViewOptions {
+  /** `x86_64` when left out. */
+  readonly machine?: MemoryView['machine']
+  /** 4096 when left out. */
+  readonly frameBytes?: number
+}
+
 /** Opens the files of `regions`; disposing closes them. */
-export function openMemoryView(regions: readonly MemoryRegion[]): MemoryView {
+export function openMemoryView(regions: readonly MemoryRegion[], options: MemoryViewOptions = {}): SizedMemoryView {
+  const { machine = 'x86_64', frameBytes = HOST_FRAME_BYTES } = options
+  const others: MemoryView[] = []
   const parts = regions.map((region) => ({
-    start: region.gpaBytes / FRAME_BYTES,
-    count: region.sizeBytes / FRAME_BYTES,
+    start: region.gpaBytes / frameBytes,
+    count: region.sizeBytes / frameBytes,
     offsetBytes: region.offsetBytes,
     fd: openSync(region.file, 'r'),
   }))
   const extents = mergeRanges(parts)
   const ram = PfnSet.of(extents)
-  const backed = backedFrames(regions)
+  const backed = backedFrames(regions, frameBytes)
   const isReadable = (range: PfnRange): boolean => backed.next(range.start, false, endOf(range)) === endOf(range)
-  const view: MemoryView = {
-    frameBytes: FRAME_BYTES,
-    machine: 'x86_64',
+  const view: SizedMemoryView = {
+    frameBytes,
+    machine,
     extents,
     backed,
     isReadable,
@@ -56,7 +71,7 @@ export function openMemoryView(regions: readonly MemoryRegion[]): MemoryView {
     },
     toPfn: (gfn) => (ram.has(gfn) ? gfn : undefined),
     read: (range, into) => {
-      if (into.length !== range.count * FRAME_BYTES) {
+      if (into.length !== range.count * frameBytes) {
         throw new RangeError(`${range.count} frames do not fill ${into.length} bytes`)
       }
       if (!isReadable(range)) {
@@ -66,19 +81,25 @@ export function openMemoryView(regions: readonly MemoryRegion[]): MemoryView {
         const start = Math.max(range.start, part.start)
         const end = Math.min(endOf(range), endOf(part))
         if (end <= start) continue
-        const position = part.offsetBytes + (start - part.start) * FRAME_BYTES
-        const at = (start - range.start) * FRAME_BYTES
-        readFully(part.fd, into.subarray(at, at + (end - start) * FRAME_BYTES), position)
+        const position = part.offsetBytes + (start - part.start) * frameBytes
+        const at = (start - range.start) * frameBytes
+        readFully(part.fd, into.subarray(at, at + (end - start) * frameBytes), position)
       }
     },
+    inFramesOf: (other) => {
+      const coarse = openMemoryView(regions, { machine, frameBytes: other })
+      others.push(coarse)
+      return coarse
+    },
     [Symbol.dispose]: () => {
+      for (const other of others) other[Symbol.dispose]()
       for (const { fd } of parts) closeSync(fd)
     },
   }
   return view
 }
 
-function backedFrames(regions: readonly MemoryRegion[]): PfnSet {
+function backedFrames(regions: readonly MemoryRegion[], frameBytes: number): PfnSet {
   const backed = new PfnSet()
   for (const { backedBytes, offsetBytes, gpaBytes, sizeBytes } of regions) {
     for (const { startByte, endByte } of backedBytes) {
@@ -86,7 +107,8 @@ function backedFrames(regions: readonly MemoryRegion[]): PfnSet {
       const end = Math.min(endByte, offsetBytes + sizeBytes)
       if (end <= start) continue
       const gpa = start - offsetBytes + gpaBytes
-      backed.add({ start: gpa / FRAME_BYTES, count: (end - start) / FRAME_BYTES })
+      const first = Math.floor(gpa / frameBytes)
+      backed.add({ start: first, count: Math.ceil((gpa + end - start) / frameBytes) - first })
     }
   }
   return backed

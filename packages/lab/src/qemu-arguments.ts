@@ -45,17 +45,23 @@ function memoryBackend(kind: MemoryKind, id: string, sizeMiB: number, path: stri
 
 /** QEMU's command line for a guest: software emulation, one balloon, the lab's monitor on stdio, a free QMP socket. */
 export function qemuArguments(options: GuestOptions, era: Era, initrd: string, files: GuestFiles): string[] {
-  const { memMiB = 256, memory = 'file', machine = 'q35', cpu = 'max', cpus = 2, virtioMem } = options
+  const { memMiB = 256, memory = 'file', cpu = 'max', cpus = 2, virtioMem } = options
+  const isArm = era.machine === 'aarch64'
+  // Signed pointers by the architecture's own algorithm take most of the time of emulation.
+  const cpuModel = isArm && cpu === 'max' ? 'max,pauth-impdef=on' : cpu
+  const machine = isArm ? 'virt' : (options.machine ?? 'q35')
   const below4g = options.maxRamBelow4gMiB === undefined ? '' : `,max-ram-below-4g=${options.maxRamBelow4gMiB}M`
   const fill = options.fillMiB === undefined ? '' : ` lab_fill=${options.fillMiB}`
-  const argv = ['qemu-system-x86_64', '-accel', 'tcg,thread=multi', '-cpu', cpu, '-smp', `${cpus}`]
+  const argv = [`qemu-system-${era.machine}`, '-accel', 'tcg,thread=multi', '-cpu', cpuModel, '-smp', `${cpus}`]
   argv.push('-display', 'none', '-nodefaults', '-no-reboot')
   argv.push('-object', memoryBackend(memory, 'ram0', memMiB, files.ram))
   argv.push('-machine', `${machine},memory-backend=ram0${below4g}`)
   argv.push('-kernel', era.vmlinuz, '-initrd', initrd)
-  argv.push('-append', `console=ttyS0 panic=-1 quiet${fill} ${options.append ?? ''}`.trim())
+  argv.push('-append', `console=${isArm ? 'ttyAMA0' : 'ttyS0'} panic=-1 quiet${fill} ${options.append ?? ''}`.trim())
   argv.push('-serial', `file:${files.console}`)
-  argv.push('-chardev', `socket,id=agent,path=${files.agentSocket}`, '-serial', 'chardev:agent')
+  argv.push('-chardev', `socket,id=agent,path=${files.agentSocket}`)
+  // The arm64 machine has one serial line of its own.
+  argv.push(...(isArm ? ['-device', 'pci-serial,chardev=agent'] : ['-serial', 'chardev:agent']))
   argv.push('-chardev', 'stdio,id=lab,signal=off', '-mon', 'chardev=lab,mode=control')
   argv.push('-qmp', `unix:${files.qmpSocket},server=on,wait=off`)
   const reporting = options.freePageReporting === true ? 'on' : 'off'

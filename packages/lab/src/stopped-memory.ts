@@ -2,12 +2,12 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LabError } from './lab-error.ts'
 import type { LabGuest } from './lab-guest.ts'
-import { type MemoryView, openMemoryView } from './memory-view.ts'
+import { openMemoryView, type SizedMemoryView } from './memory-view.ts'
 import { readNoteSegment } from './note-segment.ts'
 
 /** RAM and notes of a live guest while it is stopped. */
 export interface StoppedMemory extends Disposable {
-  readonly view: MemoryView
+  readonly view: SizedMemoryView
   /** The notes QEMU writes: those of the vCPUs, then VMCOREINFO where the guest handed it over. */
   readonly elfNotes: Uint8Array
 }
@@ -20,7 +20,7 @@ export async function openStoppedMemory(guest: LabGuest): Promise<StoppedMemory>
     if (!backed) throw new LabError(`no file holds the memory ${name}`)
     return { gpaBytes, sizeBytes, offsetBytes, file: backed.file, backedBytes: backed.ranges }
   })
-  const view = openMemoryView(regions)
+  const view = openMemoryView(regions, { machine: guest.era.machine })
   const notes = join(guest.folder, 'notes.elf')
   const first = view.backed.allRuns().next().value
   if (!first) throw new LabError('the host backs no frame of the guest')
