@@ -8,7 +8,6 @@ const EXCEPTION_LEVEL = 0xcn
 const AARCH32 = 0x10n
 /** Which half of the address space an address is of, whatever its top byte holds. */
 const UPPER_HALF = 1n << 55n
-const ADDRESS_MASK = (1n << 55n) - 1n
 
 interface Arm64Cpu {
   readonly isUser: boolean
@@ -53,8 +52,11 @@ function executes({ pc, sp, lr }: Arm64Cpu, kernel: Kernel): boolean {
 }
 
 function isInImage(address: bigint, { architecture, memory, text, textPfn }: Kernel): boolean {
+  if ((address & UPPER_HALF) === 0n) return false
+  const root = architecture.paging.levels[0]
+  const addressMask = (1n << BigInt(root ? root.shift + root.indexBits : 0)) - 1n
   // Above the address there may be a signature (pointer authentication).
-  const plain = BigInt.asUintN(64, ~ADDRESS_MASK | (address & ADDRESS_MASK))
+  const plain = BigInt.asUintN(64, ~addressMask | (address & addressMask))
   const { start, end } = architecture.image
   if (plain < start || plain >= end) return false
   const shift = BigInt(memory.frames.frameShift)

@@ -90,7 +90,10 @@ export function syntheticArm(options: { pageShift?: 12 | 14 | 16; addressBits?: 
     sectionSizeBits: pageShift === 16 ? 29 : 27,
     maxPhysmemBits: isLarge ? 52 : 48,
     ramBytes: 0x4000_0000,
-    entry: (pfn, kind) => armAddress(BigInt(pfn) << BigInt(pageShift), pageShift, isLarge) | ARM_BITS[kind],
+    entry: (pfn, kind) => {
+      const bits = ARM_BITS[kind] & (isLarge && pageShift < 16 ? ~SHAREABLE : ~0n)
+      return armAddress(BigInt(pfn) << BigInt(pageShift), pageShift, isLarge) | bits
+    },
     tablePfn: (entry) => Number(entry & 0x0000_ffff_ffff_f000n & ~BigInt(frameBytes - 1)) / frameBytes,
     lines: ({ text, textPhysical }) => ({
       'NUMBER(VA_BITS)': String(addressBits),
@@ -108,6 +111,9 @@ export function syntheticArm(options: { pageShift?: 12 | 14 | 16; addressBits?: 
 
 /** Valid, and for what maps memory: accessed, inner shareable, attributes, not executable. */
 const ARM_BITS = { table: 0x3n, page: 0x68_0000_0000_0703n, block: 0x68_0000_0000_0701n } as const
+
+/** How memory is shared: address bits with LPA2, which takes it from TCR_EL1 instead. */
+const SHAREABLE = 0x300n
 
 /** Address bits from 48 up stand elsewhere: at 15:12 with 64 KiB pages, at 9:8 with smaller ones (LPA2, bits 51:50). */
 function armAddress(address: bigint, pageShift: number, isLarge: boolean): bigint {
