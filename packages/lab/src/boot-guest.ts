@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { collectStderr, killAndWait, spawnBound } from './bound-process.ts'
@@ -51,6 +51,10 @@ async function bootOnce(options: GuestOptions): Promise<LabGuest> {
   cleanup.defer(() => janitor.clean())
   mkdirSync(ramFolder)
   const files = guestFiles(folder, ramFolder)
+  if (options.diskMiB !== undefined) {
+    writeFileSync(files.disk, '')
+    truncateSync(files.disk, options.diskMiB * 1024 * 1024)
+  }
 
   const agent = await GuestAgent.listen(files.agentSocket)
   cleanup.defer(() => agent.close('the guest was disposed of'))

@@ -52,6 +52,8 @@ export interface GuestOptions {
   readonly append?: string
   /** RAM below 4 GiB in MiB: the rest of a small guest's RAM then lies above 4 GiB. */
   readonly maxRamBelow4gMiB?: number
+  /** Size of an empty disk, /dev/nvme0n1 in the guest, in MiB; none when left out. */
+  readonly diskMiB?: number
   /** Puts kexec-tools and the guest's own kernel (`KEXEC_KERNEL`) into the guest. */
   readonly kexec?: boolean
   readonly signal?: AbortSignal

@@ -60,3 +60,6 @@ export { type SyntheticArchitecture, syntheticArm, syntheticX86 } from './synthe
 export { type ForbiddenRead, SyntheticGuest } from './synthetic-guest/synthetic-guest.ts'
 export { SyntheticKernel, type SyntheticKernelOptions } from './synthetic-guest/synthetic-kernel.ts'
 export type { RawFields, SyntheticPage, SyntheticUse } from './synthetic-guest/synthetic-page.ts'
+export { startWorkload, WORKLOAD_DISK_MIB } from './guest-workload.ts'
+export { hasBit, type KdumpFrames, readKdumpFrames } from './kdump-frames.ts'
+export { type FrameWords, type SettledTruth, settledTruth } from './settled-truth.ts'

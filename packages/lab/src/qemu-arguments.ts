@@ -11,6 +11,8 @@ export interface GuestFiles {
   /** Path for a named RAM file; its folder is where QEMU makes nameless ones. On tmpfs. */
   readonly ram: string
   readonly virtioMem: string
+  /** The disk, where the guest has one. */
+  readonly disk: string
 }
 
 export function guestFiles(folder: string, ramFolder: string): GuestFiles {
@@ -21,6 +23,7 @@ export function guestFiles(folder: string, ramFolder: string): GuestFiles {
     console: join(folder, 'console.log'),
     ram: join(ramFolder, 'ram'),
     virtioMem: join(ramFolder, 'virtio-mem'),
+    disk: join(ramFolder, 'disk'),
   }
 }
 
@@ -66,6 +69,10 @@ export function qemuArguments(options: GuestOptions, era: Era, initrd: string, f
   argv.push('-qmp', `unix:${files.qmpSocket},server=on,wait=off`)
   const reporting = options.freePageReporting === true ? 'on' : 'off'
   argv.push('-device', `virtio-balloon-pci,id=balloon0,free-page-reporting=${reporting}`)
+  // Every kernel of the lab has a driver for NVMe built in.
+  if (options.diskMiB !== undefined) {
+    argv.push('-drive', `id=disk0,if=none,format=raw,file=${files.disk}`, '-device', 'nvme,serial=lab,drive=disk0')
+  }
   if (options.vmcoreinfo !== false) argv.push('-device', 'vmcoreinfo')
   if (virtioMem === undefined) return [...argv, '-m', `${memMiB}M`]
   const { sizeMiB, requestedMiB } = virtioMem
