@@ -1,19 +1,18 @@
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { collectStderr, killAndWait, spawnBound } from '../bound-process.ts'
+import { writeCheckoutArchive } from '../checkout-archive.ts'
 import { GuestAgent } from '../guest-agent.ts'
 import { startJanitor } from '../janitor.ts'
-import { LabError } from '../lab-error.ts'
+import { startEmulatedHost } from '../start-emulated-host.ts'
 import { hypervHostArguments } from './host-arguments.ts'
 import { hypervHostInitrd } from './host-initrd.ts'
 import { HypervHost } from './hyperv-host.ts'
 import { requireHypervPackages } from './hyperv-packages.ts'
-import { NODE_FOLDER, packCheckout } from './pack-checkout.ts'
 
-const BOOT_TIMEOUT_MS = 180_000
+const CHECKOUT = join(import.meta.dirname, '../../../..')
 
 /**
  * Boots a host that can run a nested guest, under QEMU's software emulation, and resolves when its init says that it is
@@ -35,34 +34,23 @@ export async function bootHypervHost({ signal }: { signal?: AbortSignal } = {}):
     guestSocket: at('guest.sock'),
     monitorSocket: at('monitor.sock'),
     machine: packages.root,
-    node: NODE_FOLDER,
+    node: join(CHECKOUT, 'node_modules/node/bin'),
     share: at('share'),
   }
   mkdirSync(files.share)
-  packCheckout(join(files.share, 'checkout.tar'))
+  writeCheckoutArchive(CHECKOUT, join(files.share, 'checkout.tar'))
 
-  const agent = await GuestAgent.listen(files.agentSocket)
-  cleanup.defer(() => agent.close('the host was disposed of'))
   const guestAgent = await GuestAgent.listen(files.guestSocket)
   cleanup.defer(() => guestAgent.close('the host was disposed of'))
   const monitorLine = connectionTo(files.monitorSocket)
-  const child = spawnBound(hypervHostArguments(files), ['ignore', 'ignore', 'pipe'])
-  cleanup.defer(() => killAndWait(child))
-  const stderr = collectStderr(child)
-  child.on('exit', (code, ended) => agent.close(`QEMU ended with ${ended ?? `status ${code}`}: ${stderr()}`))
-  child.on('error', (error) => agent.close(`QEMU cannot be started: ${error.message}`))
-
-  const timeout = AbortSignal.timeout(BOOT_TIMEOUT_MS)
-  const given = signal === undefined ? timeout : AbortSignal.any([timeout, signal])
-  const stopWaiting = (): void =>
-    agent.close(timeout.aborted ? `not ready after ${BOOT_TIMEOUT_MS / 1000} s` : 'interrupted while it was booting')
-  given.addEventListener('abort', stopWaiting)
-  const consoleText = (): string => readFileSync(files.console, 'latin1')
-  await agent.ready.catch((cause: unknown) => {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    throw new LabError(`the emulated host did not boot: ${why}\n${consoleText().slice(-2000)}`)
+  const { agent, consoleText } = await startEmulatedHost({
+    what: 'the host with nested KVM',
+    argv: hypervHostArguments(files),
+    agentSocket: files.agentSocket,
+    console: files.console,
+    cleanup,
+    signal,
   })
-  given.removeEventListener('abort', stopWaiting)
   const line = await monitorLine
   cleanup.defer(() => void line.destroy())
   return new HypervHost({ packages, agent, guestAgent, line, share: files.share, consoleText, dispose: cleanup.move() })

@@ -1,3 +1,5 @@
+import { join } from 'node:path'
+
 /** Files of one emulated host; paths of this machine. */
 export interface HypervHostFiles {
   readonly vmlinuz: string
@@ -20,7 +22,8 @@ const MEM_MIB = 2048
 export function hypervHostArguments(files: HypervHostFiles): string[] {
   const kernel = 'console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check'
   return [
-    ['qemu-system-x86_64', '-accel', 'tcg,thread=multi', '-machine', 'q35', '-cpu', 'max,+svm,+npt', '-smp', '1'],
+    [...emulator(files.machine), '-accel', 'tcg,thread=multi', '-machine', 'q35'],
+    ['-cpu', 'max,+svm,+npt', '-smp', '1'],
     ['-m', `${MEM_MIB}M`, '-display', 'none', '-nodefaults', '-no-reboot'],
     ['-kernel', files.vmlinuz, '-initrd', files.initrd, '-append', kernel],
     folder('machine', `${files.machine},readonly=on`),
@@ -31,6 +34,17 @@ export function hypervHostArguments(files: HypervHostFiles): string[] {
     line('guest', files.guestSocket),
     line('monitor', files.monitorSocket),
   ].flat()
+}
+
+/**
+ * The QEMU that runs in the host emulates it as well, by its own loader and libraries: under that of bookworm (7.2) one run in
+ * ten hung in the nested guest, its processor busy and no timer going off.
+ */
+function emulator(machine: string): string[] {
+  const libraries = join(machine, 'usr/lib/x86_64-linux-gnu')
+  const firmware = ['seabios', 'qemu'].flatMap((name) => ['-L', join(machine, 'usr/share', name)])
+  const program = join(machine, 'usr/bin/qemu-system-x86_64')
+  return [join(libraries, 'ld-linux-x86-64.so.2'), '--library-path', libraries, program, ...firmware]
 }
 
 function folder(name: string, path: string): string[] {

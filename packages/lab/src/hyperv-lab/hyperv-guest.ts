@@ -1,4 +1,5 @@
 import { gunzipSync } from 'node:zlib'
+import { answerWithin } from '../answer-within.ts'
 import type { GuestAgent } from '../guest-agent.ts'
 import { LabError } from '../lab-error.ts'
 import type { Monitor } from '../monitor.ts'
@@ -9,6 +10,8 @@ const FRAME_BYTES = 4096
 const MIB = 1 << 20
 /** QEMU asks nothing of a guest until 50 seconds after it has connected. */
 const BALLOON_TIMEOUT_S = 240
+/** Nested emulation is slow, and now and then it hangs. */
+const ANSWER_TIMEOUT_MS = 180_000
 
 interface Parts {
   readonly host: HypervHost
@@ -42,7 +45,8 @@ export class HypervGuest {
 
   /** Runs shell lines in the guest (busybox), returns what they printed; throws when they fail. */
   exec(script: string): Promise<string> {
-    return this.#parts.agent.exec(script)
+    const { agent } = this.#parts
+    return answerWithin(ANSWER_TIMEOUT_MS, agent, agent.exec(script))
   }
 
   /** Asks QEMU, over a monitor of the lab's own. */

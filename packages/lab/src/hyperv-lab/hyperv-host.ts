@@ -1,64 +1,41 @@
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { basename, join } from 'node:path'
+import { answerWithin } from '../answer-within.ts'
+import { EmulatedHost, type EmulatedHostParts } from '../emulated-host.ts'
 import type { GuestAgent } from '../guest-agent.ts'
 import { BUSYBOX } from '../guest-initrd.ts'
 import { guestInit } from '../guest-init.ts'
 import { cachedInitrd } from '../initrd.ts'
 import { LabError } from '../lab-error.ts'
 import { Monitor } from '../monitor.ts'
-import type { RunResult } from '../xen-lab/xen-host.ts'
 import { guestScript, type HypervGuestOptions } from './guest-script.ts'
 import { HypervGuest } from './hyperv-guest.ts'
 import type { HypervPackages } from './hyperv-packages.ts'
 
 const BOOT_TIMEOUT_MS = 240_000
+/** Of a single script, `ullage` included. */
+const ANSWER_TIMEOUT_MS = 420_000
 
-interface Parts {
+interface Parts extends EmulatedHostParts {
   readonly packages: HypervPackages
-  readonly agent: GuestAgent
   /** Of the guest's init, once there is a guest. */
   readonly guestAgent: GuestAgent
   /** The guest's monitor, once there is a guest. */
   readonly line: Socket
-  readonly share: string
-  readonly consoleText: () => string
-  readonly dispose: AsyncDisposableStack
 }
 
-/** An emulated host with KVM and a QEMU with hv-balloon. It dies with this process, and takes its files with it. */
-export class HypervHost implements AsyncDisposable {
-  /** A folder of this machine, which the host sees as /share. */
-  readonly share: string
+/** An emulated host with KVM and a QEMU with hv-balloon. */
+export class HypervHost extends EmulatedHost {
   readonly #parts: Parts
-  #runs = 0
 
   constructor(parts: Parts) {
+    super(parts)
     this.#parts = parts
-    this.share = parts.share
   }
 
-  /** What the host wrote to its console so far. */
-  consoleText(): string {
-    return this.#parts.consoleText()
-  }
-
-  /** Runs shell lines on the host (busybox), returns what they printed; throws when they fail. */
-  exec(script: string): Promise<string> {
-    return this.#parts.agent.exec(script)
-  }
-
-  /** Runs one command line on the host, however it ends. */
-  async run(commandLine: string): Promise<RunResult> {
-    const name = `run-${++this.#runs}`
-    const at = (file: string): string => join(this.share, file)
-    writeFileSync(at(`${name}.sh`), `${commandLine}\n`)
-    const script = `a=$(cut -d' ' -f1 /proc/uptime); sh ${name}.sh > ${name}.out 2> ${name}.err; status=$?
-echo $status $a $(cut -d' ' -f1 /proc/uptime)`
-    const [status, start, end] = (await this.exec(script)).trim().split(' ').map(Number)
-    const read = (file: string): string => readFileSync(at(file), 'utf8')
-    if (status === undefined || start === undefined || end === undefined) throw new LabError(`${name} has no status`)
-    return { status, stdout: read(`${name}.out`), stderr: read(`${name}.err`), seconds: end - start }
+  override exec(script: string): Promise<string> {
+    return answerWithin(ANSWER_TIMEOUT_MS, this.#parts.agent, super.exec(script))
   }
 
   /** Boots the one guest of this host and waits until its init says that it is ready and QEMU that its balloon is. */
@@ -82,10 +59,6 @@ echo $status $a $(cut -d' ' -f1 /proc/uptime)`
     const guest = new HypervGuest({ host: this, agent: guestAgent, monitor, release: packages.guest.release, options })
     await guest.balloonReady()
     return guest
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#parts.dispose.disposeAsync()
   }
 }
 
