@@ -13,6 +13,7 @@ import { LocalArtifact, refuseUnlessFree } from './local-artifact.ts'
 import type { DumpSource } from './dump-source.ts'
 import { refuseUnlessPv, rewriteGuest } from './pv-tables/rewrite-guest.ts'
 import type { DumpReport } from './report.ts'
+import { usableNotes } from './usable-notes.ts'
 import { effectiveLevel, levelBits } from './verdict.ts'
 import { type VerifiedArtifact, verifyArtifact } from './verify-artifact.ts'
 import { vmcoreFramesOf, vmcoreHeaderOf } from './vmcore-of-plan.ts'
@@ -38,13 +39,15 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   const before = await figuresOf(guest, signal)
   options.onProgress?.({ stage: 'classify', done: 0, total: 1 })
   const { elfNotes: guestNotes, cpus } = await guest.notes(signal)
-  const examined = await examineGuest(guest, {
+  const asked = await examineGuest(guest, {
     ...options,
     elfNotes: guestNotes,
     expectVcpus: guest.identity.kind === 'live',
   })
+  const usable = usableNotes(guestNotes)
+  const examined = { ...asked, warnings: [...asked.warnings, ...usable.warnings] }
   const { word } = examined
-  const elfNotes = word.linux ? withVmcoreinfo(guestNotes, word.linux.vmcoreinfo.text) : guestNotes
+  const elfNotes = word.linux ? withVmcoreinfo(usable.elfNotes, word.linux.vmcoreinfo.text) : usable.elfNotes
   const kept: DumpSource = { memory: examined.memory, plan: examined.plan, elfNotes }
   const rewritten =
     options.pvTables === 'keep'

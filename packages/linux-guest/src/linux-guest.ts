@@ -4,6 +4,7 @@ import { findKernel, type Warning } from './find-kernel.ts'
 import { GuestFrames } from './guest-frames.ts'
 import type { GuestView } from './guest-view.ts'
 import { type KexecState, readKexecState } from './kexec/kexec-state.ts'
+import { vmcoreinfoPlace } from './pointed-vmcoreinfo.ts'
 import { findProtectedFrames } from './protected-frames.ts'
 import { Refusal } from './refusal.ts'
 import { StructPageReader } from './struct-page-reader.ts'
@@ -87,7 +88,7 @@ export async function openLinuxGuest(view: GuestView, options: OpenLinuxGuestOpt
   const { kernel, from, vmcoreinfoPfn, warnings } = await findKernel(frames, options)
   const { info, memory, page, sections, architecture, uts } = kernel
   const reader = new StructPageReader(memory, sections, page)
-  const guarded = findProtectedFrames(kernel, reader, vmcoreinfoPfn)
+  const guarded = findProtectedFrames(kernel, reader, vmcoreinfoPfn ?? vmcoreinfoPlace(memory, info.text))
   const incomplete = {
     code: 'PAGE_TABLES_INCOMPLETE',
     text: 'the guest has more page tables than a kernel needs for its memory: not all of them are protected',

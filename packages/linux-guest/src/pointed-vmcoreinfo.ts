@@ -12,6 +12,8 @@ const PIECE_FRAMES = 64
 const MAX_IMAGE_FRAMES = 2 ** 17
 /** Pages that are followed at most: a real image points to some thousand outside itself. */
 const MAX_FOLLOWED = 2 ** 16
+/** As many for the page of a kernel that is known already, which is only to be protected. */
+const MAX_FOLLOWED_OF_ONE = 2 ** 12
 
 /**
  * VMCOREINFO pages that the kernel image points to, by the page tables that vCPUs have loaded. The kernel keeps the address
@@ -41,6 +43,24 @@ export function* pointedVmcoreinfo(
       yield { pfn, text: textOf(page) }
     }
   }
+}
+
+/**
+ * Frame of the VMCOREINFO page of a kernel whose root table is known, where its image points to it and it has `text`: what
+ * is added to it in a crash stands at its end. Undefined where that is not found soon.
+ */
+export function vmcoreinfoPlace(memory: KernelMemory, text: string): number | undefined {
+  if (memory.frames.view.machine !== 'x86_64') return undefined
+  const followed = new PfnSet()
+  const page = new Uint8Array(memory.frames.frameBytes)
+  for (const pointer of pointers(memory, new PfnSet(), undefined)) {
+    const pfn = memory.toPfn(pointer)
+    if (pfn === undefined || followed.has(pfn)) continue
+    if (followed.size >= MAX_FOLLOWED_OF_ONE) return undefined
+    followed.add({ start: pfn, count: 1 })
+    if (memory.frames.readFrame(pfn, page) && startsVmcoreinfo(page) && textOf(page).startsWith(text)) return pfn
+  }
+  return undefined
 }
 
 /** Page-aligned addresses of the kernel's half outside its image that stand in the image, from its end down. */

@@ -1,0 +1,197 @@
+import { makeSyntheticGuest, openSyntheticGuest, syntheticEras, SyntheticGuest, SyntheticKernel } from '@ullage/lab'
+import { encodeElfNote } from '@ullage/layout'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { dumpDefaults, type DumpReport, dumpGuest, pagesOf } from '../src/index.ts'
+
+const SECTION = 32_768
+const UNBACKED = { start: 40_000, count: 1000 }
+const FRAMES = 2 * SECTION
+
+let folder: string
+let dumps = 0
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ullage-metadata-'))
+})
+
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+/** A guest with a kernel, some of whose memory is in a balloon and has no memory of the host's. */
+function ballooned(era: keyof typeof syntheticEras = '6.12') {
+  const made = makeSyntheticGuest({
+    era: syntheticEras[era],
+    pages: (pfn) => (pfn >= UNBACKED.start && pfn < UNBACKED.start + UNBACKED.count ? { use: 'offline' } : undefined),
+  })
+  made.guest.unbacked.add(UNBACKED)
+  return made
+}
+
+const noteOf = (text: string): Uint8Array => encodeElfNote('VMCOREINFO', 0, new TextEncoder().encode(text))
+
+async function dump(guest: SyntheticGuest, elfNotes: Uint8Array): Promise<DumpReport> {
+  await using open = openSyntheticGuest(guest, { elfNotes })
+  const output = join(folder, `vmcore-${++dumps}`)
+  const report = await dumpGuest(open, { ...dumpDefaults, output, level: 31, compression: 'none', jobs: 1 })
+  expect(JSON.parse(await readFile(`${output}.report.json`, 'utf8'))).toMatchObject({ frames: { total: FRAMES } })
+  expect(guest.forbidden).toEqual([])
+  return report
+}
+
+/** The dump was made, by the host's word alone, and the report says why. */
+function expectHostOnly(report: DumpReport, code: string, reason: RegExp): void {
+  expect(report).toMatchObject({ trust: 'host', guest: { vmcoreinfo: 'none' } })
+  const { byClass, byFate } = report.frames
+  expect(byClass.unknown).toEqual({ backed: FRAMES - UNBACKED.count, swapped: 0, unbacked: UNBACKED.count, unknown: 0 })
+  // What is not backed reads as zeros here, and is not read.
+  expect(byFate.leaveOut).toBe(0)
+  expect((byFate.write ?? 0) + (byFate.zero ?? 0)).toBe(FRAMES)
+  expect(report.warnings).toContainEqual({ code, text: expect.stringMatching(reason) })
+}
+
+describe('no kernel can be found', () => {
+  test('without VMCOREINFO anywhere', async () => {
+    const guest = new SyntheticGuest({ extents: [{ start: 0, count: FRAMES }] })
+    guest.unbacked.add(UNBACKED)
+    expectHostOnly(await dump(guest, new Uint8Array()), 'NO_VMCOREINFO', /found none: is the guest a Linux/)
+  })
+
+  test.each([
+    [
+      "another kernel's",
+      (own: string) => own.replace(/OSRELEASE=.*/, 'OSRELEASE=9.9.9'),
+      /init_uts_ns names release "6\.12\.0-synthetic", OSRELEASE is "9\.9\.9"/,
+    ],
+    [
+      'of a boot before, moved elsewhere',
+      (own: string) => own.replace(/NUMBER\(phys_base\)=.*/, 'NUMBER(phys_base)=4194304'),
+      /_stext at 0x[0-9a-f]+ should be in frame \d+; by its x86-64 four-level page tables/,
+    ],
+    ['cut off before its symbols', (own: string) => own.slice(0, own.indexOf('SYMBOL(_stext)')), /it has no valid/],
+    ['cut off before SIZE(page)', (own: string) => own.slice(0, own.indexOf('SIZE(page)')), /it has no valid/],
+    ['of other pages', (own: string) => own.replace('PAGESIZE=4096', 'PAGESIZE=65536'), /its pages have 65536 bytes/],
+    [
+      'with sections that lead nowhere',
+      (own: string) => own.replace(/SYMBOL\(mem_section\)=.*/, 'SYMBOL(mem_section)=ffff888fffff0000'),
+      /mem_section at 0xffff888fffff0000 has no online section/,
+    ],
+    ['not text', () => '\u0001\u0002\u0003', /it has no OSRELEASE line/],
+    ['empty', () => '', /it has no OSRELEASE line/],
+    ['of a megabyte', (own: string) => own + 'X=1\n'.repeat(300_000), /a kernel writes 65536 at most/],
+  ] as const)('with one that is %s', async (_what, change, reason) => {
+    const { guest, kernel } = ballooned()
+    guest.memory.frame(kernel.vmcoreinfoPfn).fill(0)
+    expectHostOnly(await dump(guest, noteOf(change(kernel.vmcoreinfo))), 'NO_VALID_VMCOREINFO', reason)
+  })
+
+  test('with the root page table in a frame that the host does not back', async () => {
+    const { guest, kernel } = ballooned()
+    guest.unbacked.add({ start: kernel.rootPfn, count: 1 })
+    await using open = openSyntheticGuest(guest, { elfNotes: kernel.note })
+    const report = await pagesOf(open, { pause: false })
+    expect(report).toMatchObject({ trust: 'host' })
+    expect(report.warnings).toMatchObject([
+      {
+        code: 'NO_VALID_VMCOREINFO',
+        text: expect.stringMatching(/by its x86-64 four-level page tables it is unreadable/),
+      },
+    ])
+  })
+})
+
+describe('a kernel is found all the same', () => {
+  test.each([
+    ['no note', () => new Uint8Array()],
+    ["another kernel's note", (own: string) => noteOf(own.replace(/OSRELEASE=.*/, 'OSRELEASE=9.9.9'))],
+    ['a note that was cut off', (own: string) => noteOf(own.slice(0, 300))],
+    ['notes that are none', () => new Uint8Array([1, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0])],
+  ] as const)('with %s: from memory', async (what, note) => {
+    const { guest, kernel } = ballooned()
+    const report = await dump(guest, note(kernel.vmcoreinfo))
+    expect(report).toMatchObject({ trust: 'guest', guest: { vmcoreinfo: 'scan' } })
+    expect(report.frames.byClass.offline).toMatchObject({ unbacked: UNBACKED.count })
+    const told = report.warnings.map(({ code }) => code)
+    const cut = what === 'notes that are none' ? ['NOTES_CUT'] : []
+    expect(told).toEqual(what === 'no note' ? [] : ['VMCOREINFO_REFUSED', ...cut])
+  })
+
+  test('with a BUILD-ID that is garbage, as stable kernels of some months wrote it', async () => {
+    const { guest, kernel } = ballooned('6.6')
+    const text = kernel.vmcoreinfo.replace(/BUILD-ID=.*/, 'BUILD-ID=\u0000\u00ff\u0007%n')
+    // The text goes on after the NUL, which no reader can know: what follows is gone.
+    expect(text).toContain('PAGESIZE')
+    const printable = kernel.vmcoreinfo.replace(/BUILD-ID=.*/, 'BUILD-ID=ffffffffffffffffe97c0bd1deadbeef')
+    const report = await dump(guest, noteOf(printable))
+    expect(report).toMatchObject({ trust: 'guest', guest: { vmcoreinfo: 'note' }, warnings: [] })
+  })
+
+  test('beside one that ran before and whose memory is still there', async () => {
+    const guest = new SyntheticGuest({ extents: [{ start: 0, count: FRAMES }] })
+    const before = new SyntheticKernel(guest, { era: syntheticEras['6.1'], release: '6.1.0-before' })
+    const running = new SyntheticKernel(guest, { at: SECTION, release: '6.12.0-running' })
+    await using open = openSyntheticGuest(guest, { elfNotes: new Uint8Array([...before.note, ...running.vcpuNote]) })
+    const report = await pagesOf(open, { pause: false })
+    expect(report.guest).toMatchObject({ kernel: '6.12.0-running', vmcoreinfo: 'scan' })
+    expect(report.warnings).toMatchObject([
+      { code: 'VMCOREINFO_REFUSED', text: expect.stringContaining('6.1.0-before') },
+    ])
+  })
+})
+
+describe('mem_map in part', () => {
+  test('not backed: those frames are unknown and kept, the others have their classes', async () => {
+    const { guest, kernel } = ballooned()
+    const [first] = kernel.memMap.frames
+    // Struct pages of frames 6400 to 12 799.
+    guest.unbacked.add({ start: (first?.start ?? 0) + 100, count: 100 })
+    const report = await dump(guest, kernel.note)
+    expect(report.frames.byClass.unknown).toMatchObject({ backed: 6400 })
+    expect(report.frames.byClass.offline).toMatchObject({ unbacked: UNBACKED.count })
+    expect(report.trust).toBe('guest')
+    expect(report.disagreements.alarm).toBe(true)
+  })
+
+  test('not mapped, or mapped outside guest RAM: likewise', async () => {
+    for (const entry of [0n, (BigInt(FRAMES) << 12n) | 0x80n | 3n]) {
+      const { guest, kernel } = ballooned()
+      const at = kernel.tables.entryAt(kernel.memMap.addressOf(SECTION), kernel.architecture.levels.length - 2)
+      guest.memory.writeU64(at ?? 0, entry)
+      const report = await dump(guest, kernel.note)
+      expect(report.frames.byClass.unknown).toMatchObject({
+        backed: SECTION - UNBACKED.count,
+        unbacked: UNBACKED.count,
+      })
+      expect(report.frames.byClass.inUse).toMatchObject({ backed: SECTION })
+    }
+  })
+
+  test('never initialised: those frames are unknown', async () => {
+    const { guest, kernel } = makeSyntheticGuest({
+      pages: (pfn) => (pfn >= SECTION ? { use: 'uninitialised' } : undefined),
+    })
+    const report = await dump(guest, kernel.note)
+    expect(report.frames.byClass.unknown).toMatchObject({ backed: SECTION })
+  })
+
+  test('of a section whose entry cannot be read: likewise', async () => {
+    const { guest, kernel } = ballooned()
+    for (const start of kernel.sectionPfns) guest.unbacked.add({ start, count: 1 })
+    await using open = openSyntheticGuest(guest, { elfNotes: kernel.note })
+    const { warnings } = await pagesOf(open, { pause: false })
+    expect(warnings[0]).toMatchObject({ code: 'NO_VALID_VMCOREINFO', text: expect.stringContaining('mem_section') })
+  })
+})
+
+test.each(['4.19', '6.6 without hugetlb'] as const)(
+  'a kernel of %s cannot say offline: the report says so, the host decides',
+  async (era) => {
+    const { guest, kernel } = ballooned(era)
+    const report = await dump(guest, kernel.note)
+    expect(report.warnings).toMatchObject([{ code: 'OFFLINE_UNTOLD' }])
+    expect(report.frames.byClass.inUse).toMatchObject({ unbacked: UNBACKED.count })
+    expect(report.disagreements).toMatchObject({ offlineUntold: UNBACKED.count, alarm: false })
+    expect(report.frames.byFate).toMatchObject({ leaveOut: UNBACKED.count })
+  },
+)
