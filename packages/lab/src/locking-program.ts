@@ -1,8 +1,4 @@
-import { Elf64_Ehdr, Elf64_Phdr, EM_X86_64, EV_CURRENT, PT_LOAD } from '@ullage/layout'
-
-const ET_EXEC = 2
-const PF_X_R = 5
-const BASE = 0x400000n
+import { staticProgram } from './static-program.ts'
 
 /** x86-64: locks all it has and will have, maps 1 MiB more, and waits for ever. busybox has no such program. */
 const CODE = [
@@ -24,36 +20,5 @@ const CODE = [
 
 /** An ELF executable for x86-64 Linux that keeps 1 MiB of anonymous memory locked. */
 export function lockingProgram(): Uint8Array {
-  const code = Buffer.from(CODE, 'hex')
-  const codeAt = Elf64_Ehdr.size + Elf64_Phdr.size
-  const ident = new Uint8Array(16)
-  ident.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1])
-  const header = Elf64_Ehdr.toBytes({
-    e_ident: ident,
-    e_type: ET_EXEC,
-    e_machine: EM_X86_64,
-    e_version: EV_CURRENT,
-    e_entry: BASE + BigInt(codeAt),
-    e_phoff: BigInt(Elf64_Ehdr.size),
-    e_shoff: 0n,
-    e_flags: 0,
-    e_ehsize: Elf64_Ehdr.size,
-    e_phentsize: Elf64_Phdr.size,
-    e_phnum: 1,
-    e_shentsize: 0,
-    e_shnum: 0,
-    e_shstrndx: 0,
-  })
-  const size = BigInt(codeAt + code.length)
-  const segment = Elf64_Phdr.toBytes({
-    p_type: PT_LOAD,
-    p_flags: PF_X_R,
-    p_offset: 0n,
-    p_vaddr: BASE,
-    p_paddr: BASE,
-    p_filesz: size,
-    p_memsz: size,
-    p_align: 4096n,
-  })
-  return Buffer.concat([header, segment, code])
+  return staticProgram(Buffer.from(CODE, 'hex'))
 }
