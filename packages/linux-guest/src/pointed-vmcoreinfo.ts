@@ -12,7 +12,9 @@ const PIECE_FRAMES = 64
 const MAX_IMAGE_FRAMES = 2 ** 17
 /** Pages that are followed at most: a real image points to some thousand outside itself. */
 const MAX_FOLLOWED = 2 ** 16
-/** As many for the page of a kernel that is known already, which is only to be protected. */
+/** Root tables that are tried: one kernel's lead to the same image, whichever process they are of. */
+const MAX_TABLES = 64
+/** Pages that are followed for the page of a kernel that is known already, which is only to be protected. */
 const MAX_FOLLOWED_OF_ONE = 2 ** 12
 
 /**
@@ -30,7 +32,7 @@ export function* pointedVmcoreinfo(
   const searched = new PfnSet()
   const followed = new PfnSet()
   const page = new Uint8Array(frames.frameBytes)
-  for (const { address, fiveLevel } of tables) {
+  for (const { address, fiveLevel } of tables.slice(0, MAX_TABLES)) {
     const root = frames.view.toPfn(Number(address >> BigInt(frames.frameShift)))
     if (root === undefined) continue
     const memory = new KernelMemory(frames, new PageWalker(frames, x86_64Paging({ fiveLevel }), root))

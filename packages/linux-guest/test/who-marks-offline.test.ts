@@ -25,7 +25,7 @@ interface Row {
   readonly found: readonly GuestClass[]
 }
 
-/** The table in the README of this package, row by row: 1024 frames that each of them leaves, and what they are. */
+/** The table of docs/who-marks-offline.md, row by row: 1024 frames that each of them leaves, and what they are. */
 const rows: readonly Row[] = [
   {
     who: 'virtio-balloon, VMware 4 KiB, pseries CMM: the balloon core',

@@ -3,7 +3,7 @@ import type { FuzzBase } from './fuzz-base.ts'
 import { syntheticBases } from './synthetic-bases.ts'
 
 /** How often each synthetic guest is chosen for once that a kept one is: those are ten times as large. */
-const SYNTHETIC_WEIGHT = 2
+const SYNTHETIC_WEIGHT = 4
 
 export type BaseSet = 'all' | 'synthetic'
 
