@@ -93,7 +93,7 @@ const rows: readonly Row[] = [
     found: ['noStructPage'],
   },
   {
-    who: 'memory hotplug since 6.12, being onlined: every page starts offline',
+    who: 'memory hotplug since 6.11, being onlined: every page starts offline',
     state: 'hotAdded',
     page: (index) => (index < 512 ? { use: 'free', order: 9, index } : { use: 'offline' }),
     found: ['free', 'offline'],
