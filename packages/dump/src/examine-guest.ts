@@ -2,6 +2,7 @@ import type { GuestMemory, OpenGuest } from '@ullage/offline-query'
 import type { PfnRange } from '@ullage/pages'
 import { type AskOptions, askWitnesses } from './ask-witnesses.ts'
 import type { GuestWord } from './guest-word.ts'
+import type { PagesLayout } from './pages-of.ts'
 import { type DumpPlan, type PlanRun, planDump } from './plan-dump.ts'
 import { disagreementWarnings, findDisagreements, type Warning } from './report.ts'
 import { tryRead } from './try-read.ts'
@@ -9,6 +10,8 @@ import type { Policy } from './verdict.ts'
 
 export interface ExamineOptions extends AskOptions {
   readonly level: number
+  /** Told once both witnesses have answered, before any run. */
+  readonly onLayout?: (layout: PagesLayout) => void
   readonly onRun?: (run: PlanRun) => void
 }
 
@@ -33,6 +36,8 @@ export async function examineGuest(guest: OpenGuest, options: ExamineOptions): P
     unbackedReads: backing.capabilities.unbackedReads,
     offlineTold: word.linux?.offlineTold ?? true,
   }
+  const { frameBytes, extents } = memory
+  options.onLayout?.({ frameBytes, extents, sectionFrames: word.linux?.sectionFrames })
   const probe = new Uint8Array(memory.frameBytes)
   const plan = planDump(
     {

@@ -15,7 +15,8 @@ export type { GiveBack } from './give-back.ts'
 export { type GuardOptions, type GuardReport, guardOf } from './guard-of.ts'
 export type { GuardedKind, GuardedRange } from './guard-ranges.ts'
 export type { MissingRun, Touch } from './missing-runs.ts'
-export { type PagesOptions, type PagesReport, pagesOf } from './pages-of.ts'
+export { LocalArtifact } from './local-artifact.ts'
+export { type PagesLayout, type PagesOptions, type PagesReport, pagesOf } from './pages-of.ts'
 export { type DumpPlan, type PlanRun, planDump, type Witnesses } from './plan-dump.ts'
 export type {
   ClassMatrix,

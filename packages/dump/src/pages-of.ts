@@ -1,4 +1,4 @@
-import type { OpenGuest } from '@ullage/offline-query'
+import type { OpenGuest, RamExtent } from '@ullage/offline-query'
 import { examineGuest } from './examine-guest.ts'
 import { hypervisorReport } from './guest-figures.ts'
 import type { PlanRun } from './plan-dump.ts'
@@ -16,11 +16,21 @@ import type { Trust } from './verdict.ts'
 /** The level whose verdicts `pagesOf` tells. */
 const LEVEL = 31
 
+/** How guest RAM is laid out, in frames of `frameBytes` bytes. */
+export interface PagesLayout {
+  readonly frameBytes: number
+  readonly extents: readonly RamExtent[]
+  /** Frames in one memory section of the guest's kernel; undefined where its word cannot be had. */
+  readonly sectionFrames: number | undefined
+}
+
 export interface PagesOptions {
   /** Stops the guest while it is asked, so that both witnesses speak of one instant. */
   readonly pause: boolean
   readonly trust?: Trust
   readonly signal?: AbortSignal
+  /** Told once, before the first run. */
+  readonly onLayout?: (layout: PagesLayout) => void
   /** Told every maximal run of frames, ascending and gapless over guest RAM. */
   readonly onRun?: (run: PlanRun) => void
 }
@@ -56,6 +66,7 @@ export async function pagesOf(guest: OpenGuest, options: PagesOptions): Promise<
     expectVcpus: lease !== undefined && guest.identity.kind === 'live',
     ...signal,
     ...(options.onRun ? { onRun: options.onRun } : {}),
+    ...(options.onLayout ? { onLayout: options.onLayout } : {}),
   })
   const after = await guest.hypervisor?.(signal)
   const pausedMs = lease ? await lease.resume() : 0
