@@ -84,6 +84,15 @@ export class DmBalloon {
     if (!more) this.#openReturns++
   }
 
+  /** Takes a request that hot-adds `range`: the host has memory for it from then on, whatever was given away before. */
+  overtake(range: PfnRange): void {
+    const before = this.#out.size
+    for (const part of this.#ram.clip(range)) this.#out.delete(part)
+    const overtaken = before - this.#out.size
+    if (overtaken > 0)
+      this.#faults.add('REPEATED', `${overtaken} of ${range.count} frames to hot-add are ballooned out`)
+  }
+
   confirmReturn(): void {
     if (this.#openReturns > 0) this.#openReturns--
     else this.#faults.add('UNEXPECTED', 'an unballoon answer without a request')

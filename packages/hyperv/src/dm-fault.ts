@@ -5,7 +5,8 @@ import type { DmMessageErrorCode } from './dm-message-error.ts'
  *
  * - `UNEXPECTED`: an answer to nothing that was asked. It changes nothing.
  * - `OUTSIDE_RAM`: it names frames that are no guest RAM. They are left out.
- * - `REPEATED`: it balloons frames that are out already, or gives back frames that are not out.
+ * - `REPEATED`: it balloons frames that are out already, or gives back frames that are not out, or asks to hot-add frames
+ *   that are out: these are out no more.
  * - `EXCESS`: more frames than were asked for. Ballooned ones count (old kernels round up), hot-added ones do not.
  * - `TOO_MANY`: more frames than there is RAM, or more open requests than are kept. It changes nothing.
  * - `RESTARTED`: the guest negotiates anew.

@@ -163,6 +163,16 @@ describe('what was hot-added', () => {
     expect(state.ranges()).toMatchObject({ hotAdded: [], perhapsAdded: [], knowsHotAdded: true })
   })
 
+  test('is ballooned out no more from the request on', () => {
+    const out: Sent[] = [
+      ['host', made.balloonRequest(8)],
+      ['guest', made.balloonResponse([[0x80_0000 + 44, 8]])],
+    ]
+    const state = channel(...out, request)
+    expect(state.ranges().ballooned).toEqual([{ start: 0x80_0000 + 48, count: 4 }])
+    expect(codes(state)).toEqual(['REPEATED 1'])
+  })
+
   test('is never more than was asked for', () => {
     const state = channel(request, ['guest', made.hotAddResponse(4_000_000_000)])
     expect(state.ranges().hotAdded).toEqual([{ start: 0x80_0000, count: 48 }])

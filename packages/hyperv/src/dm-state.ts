@@ -158,6 +158,7 @@ export class DmState {
       case 'unballoonResponse':
         return this.#balloon.confirmReturn()
       case 'hotAddRequest':
+        if (message.range) this.#balloon.overtake(message.range)
         return this.#hotAdd.ask(message.range)
       case 'hotAddResponse':
         return this.#hotAdd.answer(message.pages)

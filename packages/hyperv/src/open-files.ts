@@ -2,18 +2,15 @@ import { basename, resolve } from 'node:path'
 import { GuestRam, openFileRam, parseBackingFile, type RamRegion } from '@ullage/host-memory'
 import { fileGuest, type MemoryDevices, OfflineError, type OpenGuest, throwIfAborted } from '@ullage/offline-query'
 import { countFrames, type PfnRange } from '@ullage/pages'
+import { readBoundedJson } from './bounded-json.ts'
 import { dmHostWord } from './dm-host-word.ts'
 import type { DmRanges } from './dm-ranges.ts'
 import { backedFramesOf, FilesMemory, translated } from './files-memory.ts'
 import type { FilesSource, OpenHypervOptions } from './hyperv-source.ts'
-import { readBounded } from './read-bounded.ts'
 import { readChannel } from './read-channel.ts'
 import { RamFrames } from './ram-frames.ts'
 import { readDmRanges } from './read-dm-ranges.ts'
 import { readNotes } from './read-notes.ts'
-
-/** About ten million ranges. */
-const MAX_BACKING_BYTES = 256 * 1024 * 1024
 
 type Warning = OpenGuest['warnings'][number]
 
@@ -92,7 +89,7 @@ function openRegions(source: FilesSource, at: (path: string) => string): GuestRa
 }
 
 function readBacking(path: string, regions: number) {
-  const text = readBounded(path, { maxBytes: MAX_BACKING_BYTES, what: 'a backing map' }).toString('utf8')
+  const text = readBoundedJson(path, { what: 'a backing map', maxNesting: 4 })
   return parseBackingFile(text, { about: path, regions })
 }
 

@@ -1,10 +1,7 @@
 import { OfflineError } from '@ullage/offline-query'
 import { mergeRanges, type PfnRange } from '@ullage/pages'
 import type { DmRanges } from './dm-ranges.ts'
-import { readBounded } from './read-bounded.ts'
-
-/** About ten million ranges. */
-const MAX_BYTES = 256 * 1024 * 1024
+import { readBoundedJson } from './bounded-json.ts'
 
 const FORM = '{ "ballooned": [[start, count], …], "hotAdded": [[start, count], …] }, in frames of 4096 bytes'
 
@@ -14,7 +11,7 @@ const FORM = '{ "ballooned": [[start, count], …], "hotAdded": [[start, count],
  * OfflineError `INVALID`.
  */
 export function readDmRanges(path: string): DmRanges {
-  return parseDmRanges(readBounded(path, { maxBytes: MAX_BYTES, what: 'balloon ranges' }).toString('utf8'), path)
+  return parseDmRanges(readBoundedJson(path, { what: 'balloon ranges', maxNesting: 3 }), path)
 }
 
 /** The content of such a file; `about` names it in errors. */

@@ -88,6 +88,7 @@ export class PlainDmModel {
         for (const pfn of this.#inRam(ranges)) this.out.delete(pfn)
         return
       case 10:
+        for (const pfn of this.#inRam([range(8)])) this.out.delete(pfn)
         if (this.open.length < 64) this.open.push(range(8))
         else this.knowsAdded = false
         return
