@@ -35,7 +35,7 @@ async function measure(host: XenHost, domain: XenDomain): Promise<Measured[]> {
     ['ullage dump --level 0, every frame asked', '--level 0 --trust both'],
   ] as const) {
     const seconds = await checked(
-      `ullage dump ${guest}.json -o /run/dump --report /run/report.json ${options} && cp /run/report.json .`,
+      `ullage dump ${guest}.json -o /run/dump --report /run/report.json ${options} && mv /run/report.json .`,
     )
     const report = JSON.parse(readFileSync(join(host.share, 'report.json'), 'utf8')) as DumpReport
     measured.push({
