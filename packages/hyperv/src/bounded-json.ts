@@ -5,6 +5,8 @@ import { readBounded } from './read-bounded.ts'
 const MAX_BYTES = 256 * 1024 * 1024
 /** Lists, objects and what follows a comma in them: three of them make a range, so eight million ranges. */
 const MAX_ITEMS = 3 * 2 ** 23
+/** Lists and objects inside one another: a hole map has four. */
+const MAX_NESTING = 8
 
 const QUOTE = 0x22
 const COMMA = 0x2c
@@ -17,12 +19,10 @@ const CLOSE_OBJECT = 0x7d
 /**
  * The text of a JSON file of ranges. Throws OfflineError `INVALID` when it cannot be read, or nests deeper or holds more than
  * such a file does: what a parser makes of either takes gigabytes.
- *
- * @param options.maxNesting lists and objects inside one another.
  */
-export function readBoundedJson(path: string, options: { what: string; maxNesting: number }): string {
+export function readBoundedJson(path: string, options: { what: string }): string {
   const bytes = readBounded(path, { maxBytes: MAX_BYTES, what: options.what })
-  checkBulk(bytes, { ...options, about: path, maxItems: MAX_ITEMS })
+  checkBulk(bytes, { ...options, about: path, maxNesting: MAX_NESTING, maxItems: MAX_ITEMS })
   return bytes.toString('utf8')
 }
 

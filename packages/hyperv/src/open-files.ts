@@ -89,7 +89,7 @@ function openRegions(source: FilesSource, at: (path: string) => string): GuestRa
 }
 
 function readBacking(path: string, regions: number) {
-  const text = readBoundedJson(path, { what: 'a backing map', maxNesting: 4 })
+  const text = readBoundedJson(path, { what: 'a backing map' })
   return parseBackingFile(text, { about: path, regions })
 }
 

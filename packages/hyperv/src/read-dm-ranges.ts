@@ -11,7 +11,7 @@ const FORM = '{ "ballooned": [[start, count], …], "hotAdded": [[start, count],
  * OfflineError `INVALID`.
  */
 export function readDmRanges(path: string): DmRanges {
-  return parseDmRanges(readBoundedJson(path, { what: 'balloon ranges', maxNesting: 3 }), path)
+  return parseDmRanges(readBoundedJson(path, { what: 'balloon ranges' }), path)
 }
 
 /** The content of such a file; `about` names it in errors. */
