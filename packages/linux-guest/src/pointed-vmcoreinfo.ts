@@ -48,10 +48,11 @@ export function* pointedVmcoreinfo(
 }
 
 /**
- * Frame of the VMCOREINFO page of a kernel whose root table is known, where its image points to it and it has `text`: what
- * is added to it in a crash stands at its end. Undefined where that is not found soon.
+ * Frame of the VMCOREINFO page of a kernel whose root table is known, where its image points to it and it names the same
+ * release as `text`. Undefined where that is not found soon.
  */
 export function vmcoreinfoPlace(memory: KernelMemory, text: string): number | undefined {
+  const release = text.slice(0, text.indexOf('\n') + 1)
   if (memory.frames.view.machine !== 'x86_64') return undefined
   const followed = new PfnSet()
   const page = new Uint8Array(memory.frames.frameBytes)
@@ -60,7 +61,7 @@ export function vmcoreinfoPlace(memory: KernelMemory, text: string): number | un
     if (pfn === undefined || followed.has(pfn)) continue
     if (followed.size >= MAX_FOLLOWED_OF_ONE) return undefined
     followed.add({ start: pfn, count: 1 })
-    if (memory.frames.readFrame(pfn, page) && startsVmcoreinfo(page) && textOf(page).startsWith(text)) return pfn
+    if (memory.frames.readFrame(pfn, page) && startsVmcoreinfo(page) && textOf(page).startsWith(release)) return pfn
   }
   return undefined
 }

@@ -46,6 +46,7 @@ export class FuzzGuest {
     if (into.length !== range.count * frameBytes || range.count < 1) {
       this.#forbid(`${range.count} frames from ${range.start} were read into ${into.length} bytes`)
     }
+    into.fill(0)
     for (let i = 0; i < range.count; i++) {
       const pfn = range.start + i
       if (this.states[pfn] !== FRAME.backed) {
@@ -54,7 +55,7 @@ export class FuzzGuest {
       }
       const frame = this.#changed.get(pfn)
       if (frame) into.set(frame, i * frameBytes)
-      else this.#copy(pfn, into, i * frameBytes)
+      else if (this.base.slots[pfn] !== -1) this.#copy(pfn, into, i * frameBytes)
     }
     this.framesRead += range.count
   }

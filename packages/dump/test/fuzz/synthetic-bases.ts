@@ -44,8 +44,8 @@ export function syntheticBases(): FuzzBase[] {
   return FORMS.map(([name, form], index) => baseOf(name, form, index))
 }
 
-/** Frames of RAM: 32 MiB of 4 KiB pages; larger pages are fewer. */
-const framesOf = (frameBytes: number): number => (frameBytes === 4096 ? 8192 : frameBytes === 65_536 ? 2048 : 4096)
+/** Frames of RAM: 16 MiB of 4 KiB pages; larger pages are fewer. */
+const framesOf = (frameBytes: number): number => (frameBytes === 4096 ? 4096 : frameBytes === 65_536 ? 1536 : 3072)
 
 function baseOf(name: string, form: Omit<SyntheticGuestOptions, 'pages'>, seed: number): FuzzBase {
   const { frameBytes = 4096, ramBytes = 0 } = form.architecture ?? {}
