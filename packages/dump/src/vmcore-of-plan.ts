@@ -1,8 +1,18 @@
+import { findElfNote } from '@ullage/layout'
 import type { OpenGuest } from '@ullage/offline-query'
 import { type PfnRange, PfnSet } from '@ullage/pages'
 import type { Compression, VmcoreFrames, VmcoreHeader } from '@ullage/vmcore'
 import type { GuestWord } from './guest-word.ts'
 import type { DumpPlan } from './plan-dump.ts'
+
+const NAMELESS = { sysname: '', nodename: '', release: '', version: '', domainname: '' }
+
+/**
+ * Of a guest whose word was not asked for or cannot be had, but whose notes claim a Linux: libkdumpfile, and so drgn, looks
+ * for nothing in a dump whose header names no Linux, or has an empty name.
+ */
+const UNKNOWN = '(unknown)'
+const SOME_LINUX = { sysname: 'Linux', nodename: UNKNOWN, release: UNKNOWN, version: UNKNOWN, domainname: UNKNOWN }
 
 export function vmcoreHeaderOf(parts: {
   guest: OpenGuest
@@ -17,7 +27,7 @@ export function vmcoreHeaderOf(parts: {
   return {
     machine: guest.identity.machine,
     pageBytes: parts.pageBytes,
-    uname: word.linux?.uts ?? { sysname: '', nodename: '', release: '', version: '', domainname: '' },
+    uname: word.linux?.uts ?? (findElfNote(parts.elfNotes, 'VMCOREINFO') ? SOME_LINUX : NAMELESS),
     cpus: parts.cpus,
     physBase: word.linux?.physBase ?? 0n,
     dumpLevel: parts.level,
