@@ -17,6 +17,8 @@ const TOUCH: Readonly<Record<Touch, string>> = {
   taken: 'there, but given away',
 }
 
+const UNTOLD = 'all of them are there, but they may not be all that the guest needs: it must not kexec'
+
 /** Ranges and runs that are listed; `--json` has all. */
 const MAX_LINES = 40
 
@@ -28,7 +30,7 @@ export function formatGuard(report: GuardReport): string {
   lines.push('', `${frames.guarded} frames (${humanBytes(frames.guarded * report.frameBytes)}) to guard:`)
   lines.push(...capped(kindsOf(report), (line) => line))
   const missing = frames.missing.nothing + frames.missing.filled + frames.missing.taken
-  if (missing === 0) return [...lines, '', 'all of them are there'].join('\n')
+  if (missing === 0) return [...lines, '', report.safe ? 'all of them are there' : UNTOLD].join('\n')
   lines.push('', `${missing} frames are offline or have no memory:`)
   lines.push(...capped(report.missing, (run) => runLine(run, report.frameBytes)))
   lines.push('', ...todo(report), report.safe ? 'the guest may kexec' : 'the guest must not kexec')

@@ -243,7 +243,7 @@ describe.each(FIXTURE_NAMES)('%s', (name) => {
           }
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 30 },
     )
   })
 })
