@@ -79,7 +79,7 @@ describe('no kernel can be found', () => {
     ],
     ['not text', () => '\u0001\u0002\u0003', /it has no OSRELEASE line/],
     ['empty', () => '', /it has no OSRELEASE line/],
-    ['of a megabyte', (own: string) => own + 'X=1\n'.repeat(300_000), /a kernel writes 65536 at most/],
+    ['of a megabyte', (own: string) => own + 'X=1\n'.repeat(300_000), /a kernel writes 65536 bytes at most/],
   ] as const)('with one that is %s', async (_what, change, reason) => {
     const { guest, kernel } = ballooned()
     guest.memory.frame(kernel.vmcoreinfoPfn).fill(0)

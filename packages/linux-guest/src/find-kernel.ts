@@ -76,7 +76,7 @@ export async function findKernel(frames: GuestFrames, options: FindOptions): Pro
   const tryOne = (candidate: Candidate): Accepted | undefined => {
     try {
       if (candidate.text.length > VMCOREINFO_MAX_BYTES) {
-        throw new Refusal(`it has ${candidate.text.length} bytes, a kernel writes ${VMCOREINFO_MAX_BYTES} at most`)
+        throw new Refusal(`it is longer than any: a kernel writes ${VMCOREINFO_MAX_BYTES} bytes at most`)
       }
       const claim = kernelClaim(frames, Vmcoreinfo.parse(candidate.text))
       const digest = createHash('sha256').update(candidate.text, 'latin1').digest('base64')

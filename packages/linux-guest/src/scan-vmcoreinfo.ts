@@ -62,8 +62,12 @@ export function startsVmcoreinfo(page: Uint8Array): boolean {
   return MARK.every((byte, i) => page[i] === byte)
 }
 
-/** The text of `page` up to its first NUL. */
+/**
+ * The text of `page` up to its first NUL: of a page, or of a note that may have gigabytes, of which no more is taken than
+ * shows that it is too long.
+ */
 export function textOf(page: Uint8Array): string {
-  const end = page.indexOf(0)
-  return new TextDecoder('latin1').decode(end === -1 ? page : page.subarray(0, end))
+  const most = page.subarray(0, VMCOREINFO_MAX_BYTES + 1)
+  const end = most.indexOf(0)
+  return new TextDecoder('latin1').decode(end === -1 ? most : most.subarray(0, end))
 }
