@@ -29,17 +29,20 @@ export class DomainPause implements PauseLease {
   }
 
   /**
-   * Pauses the domain. A guardian is armed before, a process and session of its own, which takes the pause back when this
-   * process, or its whole process group, dies in any way. Throws OfflineError, AbortError.
+   * Pauses the domain, whose lock this process must hold. A guardian is armed before, a process and session of its own, which
+   * takes the pause back when this process, or its whole process group, dies in any way. A pause that an earlier holder left,
+   * killed together with its guardian, is taken back first. Throws OfflineError, AbortError.
    */
   static async take(hypervisor: Hypervisor, domain: DomainInfo, options: PauseOptions): Promise<DomainPause> {
     throwIfAborted(options.signal)
-    const { domid, handle, isPaused } = domain
+    const { domid, handle } = domain
+    // Our own record is about to take the place of one that is still there: nobody would know of that pause any more.
+    takeBackLeft(hypervisor, options.recordPath)
     const record = {
       domid,
       handle,
       bootId: bootId(),
-      pausedBefore: isPaused,
+      pausedBefore: hypervisor.info(domid)?.isPaused ?? false,
       holder: ownIdentity(),
       stage: 'pausing',
     } as const
@@ -130,9 +133,24 @@ export class DomainPause implements PauseLease {
     } finally {
       await guardian?.release()
     }
-    const left = readPauseRecord(this.#options.recordPath)
-    if (!left) return
-    settlePause(this.#hypervisor, left)
-    removePauseRecord(this.#options.recordPath)
+    takeBackLeft(this.#hypervisor, this.#options.recordPath)
   }
+}
+
+/** Takes back the pause of the record that is at `path`, if there is one, and removes it. Throws OfflineError CORRUPT. */
+function takeBackLeft(hypervisor: Hypervisor, path: string): void {
+  let left: ReturnType<typeof readPauseRecord>
+  try {
+    left = readPauseRecord(path)
+  } catch (cause) {
+    if (!(cause instanceof Error)) throw cause
+    throw new OfflineError(
+      'CORRUPT',
+      `cannot read what an earlier dump wrote of its pause: ${cause.message}; unpause the domain if it should run, then remove ${path}`,
+      { cause },
+    )
+  }
+  if (!left) return
+  settlePause(hypervisor, left)
+  removePauseRecord(path)
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -122,6 +122,34 @@ describe('a pause', () => {
     process.kill(what === 'process' ? pid : -pid, 'SIGKILL')
     await until('the guardian has ended', () => !isAlive(guardianPid))
     expect([count.get(), existsSync(recordPath)]).toEqual([1, false])
+  })
+})
+
+describe('a pause whose holder and guardian were killed together', () => {
+  async function killBoth(): Promise<void> {
+    const { child, guardianPid } = await startHolder()
+    process.kill(guardianPid, 'SIGSTOP')
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    process.kill(guardianPid, 'SIGKILL')
+    await until('the guardian has ended', () => !isAlive(guardianPid))
+  }
+
+  it.each([0, 1])('is taken back by the next one, with %i of others', async (others) => {
+    count.set(others)
+    await killBoth()
+    expect(count.get()).toBe(others + 1)
+    const pause = await take()
+    expect([pause.mode, count.get()]).toEqual([others === 0 ? 'paused' : 'stopped', others + 1])
+    await pause.resume()
+    expect([count.get(), existsSync(recordPath)]).toEqual([others, false])
+  })
+
+  it('is not forgotten where its record is damaged: nothing is paused', async () => {
+    count.set(1)
+    writeFileSync(recordPath, '{')
+    await expect(take()).rejects.toMatchObject({ code: 'CORRUPT', message: expect.stringContaining(recordPath) })
+    expect([count.get(), existsSync(recordPath)]).toEqual([1, true])
   })
 })
 
