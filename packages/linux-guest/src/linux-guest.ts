@@ -88,7 +88,7 @@ export async function openLinuxGuest(view: GuestView, options: OpenLinuxGuestOpt
   const { kernel, from, vmcoreinfoPfn, warnings } = await findKernel(frames, options)
   const { info, memory, page, sections, architecture, uts } = kernel
   const reader = new StructPageReader(memory, sections, page)
-  const guarded = findProtectedFrames(kernel, reader, vmcoreinfoPfn ?? vmcoreinfoPlace(memory, info.text))
+  const guarded = findProtectedFrames(kernel, reader, vmcoreinfoPfn ?? vmcoreinfoPlace(kernel))
   const incomplete = {
     code: 'PAGE_TABLES_INCOMPLETE',
     text: 'the guest has more page tables than a kernel needs for its memory: not all of them are protected',

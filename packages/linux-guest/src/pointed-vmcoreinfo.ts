@@ -1,6 +1,8 @@
 import { type PfnRange, PfnSet } from '@ullage/pages'
 import type { CpuPageTable } from './cpu-page-tables.ts'
 import type { GuestFrames } from './guest-frames.ts'
+import { isImage } from './image-runs.ts'
+import type { Kernel } from './kernel.ts'
 import { KernelMemory, type MappedRun } from './kernel-memory.ts'
 import { PageWalker } from './page-walker.ts'
 import { startsVmcoreinfo, textOf, type VmcoreinfoPage } from './scan-vmcoreinfo.ts'
@@ -36,7 +38,7 @@ export function* pointedVmcoreinfo(
     const root = frames.view.toPfn(Number(address >> BigInt(frames.frameShift)))
     if (root === undefined) continue
     const memory = new KernelMemory(frames, new PageWalker(frames, x86_64Paging({ fiveLevel }), root))
-    for (const pointer of pointers(memory, searched, options.signal)) {
+    for (const pointer of pointers(memory, { ...x86_64Image, searched, signal: options.signal })) {
       const pfn = memory.toPfn(pointer)
       if (pfn === undefined || followed.has(pfn)) continue
       if (followed.size >= MAX_FOLLOWED) return
@@ -49,14 +51,15 @@ export function* pointedVmcoreinfo(
 
 /**
  * Frame of the VMCOREINFO page of a kernel whose root table is known, where its image points to it and it names the same
- * release as `text`. Undefined where that is not found soon.
+ * release. Undefined where that is not found soon.
  */
-export function vmcoreinfoPlace(memory: KernelMemory, text: string): number | undefined {
-  const release = text.slice(0, text.indexOf('\n') + 1)
-  if (memory.frames.view.machine !== 'x86_64') return undefined
+export function vmcoreinfoPlace(kernel: Kernel): number | undefined {
+  const { memory, architecture, info } = kernel
+  const release = info.text.slice(0, info.text.indexOf('\n') + 1)
   const followed = new PfnSet()
   const page = new Uint8Array(memory.frames.frameBytes)
-  for (const pointer of pointers(memory, new PfnSet(), undefined)) {
+  const image = { ...architecture.image, searched: new PfnSet(), isImage: (run: MappedRun) => isImage(kernel, run) }
+  for (const pointer of pointers(memory, image)) {
     const pfn = memory.toPfn(pointer)
     if (pfn === undefined || followed.has(pfn)) continue
     if (followed.size >= MAX_FOLLOWED_OF_ONE) return undefined
@@ -66,16 +69,27 @@ export function vmcoreinfoPlace(memory: KernelMemory, text: string): number | un
   return undefined
 }
 
+/** Where an image is mapped, and which of its frames have been searched. */
+interface SearchedImage {
+  readonly start: bigint
+  readonly end: bigint
+  readonly searched: PfnSet
+  /** Which of what is mapped there is image; all when left out. */
+  readonly isImage?: (run: MappedRun) => boolean
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Page-aligned addresses of the kernel's half outside its image that stand in the image, from its end down. */
-function* pointers(memory: KernelMemory, searched: PfnSet, signal: AbortSignal | undefined): Generator<bigint> {
+function* pointers(memory: KernelMemory, image: SearchedImage): Generator<bigint> {
+  const { searched, signal } = image
   const { frames } = memory
   const bytes = new Uint8Array(PIECE_FRAMES * frames.frameBytes)
   const words = new Int32Array(bytes.buffer)
   const readable = new Uint8Array(PIECE_FRAMES)
   const pageMask = frames.frameBytes - 1
-  const imageHigh = Number(BigInt.asIntN(32, x86_64Image.start >> 32n))
+  const imageHigh = Number(BigInt.asIntN(32, image.start >> 32n))
   const perFrame = frames.frameBytes / 4
-  for (const { pfn, pages } of piecesOf(memory)) {
+  for (const { pfn, pages } of piecesOf(memory, image)) {
     signal?.throwIfAborted()
     const range = { start: pfn, count: pages }
     if (searched.countIn(range) === pages) continue
@@ -110,11 +124,11 @@ function readPiece(frames: GuestFrames, range: PfnRange, bytes: Uint8Array, read
 }
 
 /** What is mapped of the image, from its end down, in pieces of neighbouring frames. */
-function* piecesOf(memory: KernelMemory): Generator<{ pfn: number; pages: number }> {
-  const { start, end } = x86_64Image
+function* piecesOf(memory: KernelMemory, image: SearchedImage): Generator<{ pfn: number; pages: number }> {
+  const { start, end } = image
   const runs: MappedRun[] = []
   for (const run of memory.mapping(start, Number((end - start) >> BigInt(memory.frames.frameShift)))) {
-    if (run.pfn !== undefined) runs.push(run)
+    if (run.pfn !== undefined && (image.isImage?.(run) ?? true)) runs.push(run)
   }
   for (const { pfn = 0, pages } of runs.reverse()) {
     for (let last = pages; last > 0; last -= PIECE_FRAMES) {

@@ -2,8 +2,8 @@ import { endOf, mergeRanges, type PfnRange, PfnSet } from '@ullage/pages'
 import { GUEST_CLASS } from './guest-class.ts'
 import type { GuestFrames } from './guest-frames.ts'
 import { imageMarks } from './image-marks.ts'
+import { isImage } from './image-runs.ts'
 import type { Kernel } from './kernel.ts'
-import type { MappedRun } from './kernel-memory.ts'
 import { ABSENT } from './paging.ts'
 import type { StructPageReader } from './struct-page-reader.ts'
 
@@ -41,12 +41,6 @@ export function findProtectedFrames(
     ...(vmcoreinfoPfn === undefined ? [] : [{ start: vmcoreinfoPfn, count: 1 }]),
   ]
   return { ranges: insideRam(ranges, frames), complete: tables.complete }
-}
-
-/** Whether a run of pages, counted from the start of the image, lies as far from the text as its addresses do. */
-function isImage({ architecture, memory, text, textPfn }: Kernel, { at, pfn }: MappedRun): boolean {
-  const textAt = Number((text - architecture.image.start) >> BigInt(memory.frames.frameShift))
-  return pfn === textPfn + at - textAt
 }
 
 function imageFrames(kernel: Kernel): PfnRange[] {
