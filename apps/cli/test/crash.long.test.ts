@@ -1,7 +1,16 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { bootGuest, crashPrints, dumpByQemu, type LabGuest, makedumpfile, requireVmlinux } from '@ullage/lab'
+import {
+  bootGuest,
+  crashPrints,
+  dumpByQemu,
+  type LabGuest,
+  makedumpfile,
+  requireVmlinux,
+  startWorkload,
+  WORKLOAD_DISK_MIB,
+} from '@ullage/lab'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { runUllage } from './run-ullage.ts'
 
@@ -10,6 +19,9 @@ const ERAS = ['bookworm', 'trixie'] as const
 
 const COMMANDS = ['sys', 'ps', 'kmem -i', 'bt -a', 'log', 'mod'] as const
 
+/** What walks slabs, processes, open files, mounts and stacks: each would meet a page that should not have been left out. */
+const WALKS = ['kmem -s', 'ps -m', 'files', 'foreach files', 'mount', 'foreach bt', 'kmem -S dentry'] as const
+
 const folder = mkdtempSync(join(tmpdir(), 'ullage-crash-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
@@ -17,7 +29,8 @@ describe.each(ERAS)('crash on a guest of era %s', (era) => {
   const path = (name: string) => join(folder, `${era}-${name}`)
   let guest: LabGuest
   beforeAll(async () => {
-    guest = await bootGuest({ era, memMiB: 256, balloonMiB: 96 })
+    guest = await bootGuest({ era, memMiB: 256, balloonMiB: 64, diskMiB: WORKLOAD_DISK_MIB })
+    await startWorkload(guest)
     await guest.stop()
     const source = { kind: 'qmp', socket: guest.qmpSocket }
     writeFileSync(path('guest.json'), JSON.stringify({ backend: 'virtio-balloon', source }))
@@ -44,7 +57,33 @@ describe.each(ERAS)('crash on a guest of era %s', (era) => {
       expect(plain(ours)).toBe(plain(theirs))
     }
   })
+
+  test('walks slabs, processes, files, mounts and stacks as on makedumpfile’s, and misses no page', async () => {
+    const vmlinux = requireVmlinux(era)
+    const [theirs, ours] = await Promise.all(
+      ['theirs.vmcore', 'zstd.vmcore'].map((name) => crashPrints(vmlinux, path(name), WALKS)),
+    )
+    for (const command of WALKS) {
+      const printed = answerTo(theirs ?? '', command)
+      expect({ command, lines: printed.length > 1 }).toEqual({ command, lines: true })
+      expect({ command, printed: answerTo(ours ?? '', command) }).toEqual({ command, printed })
+    }
+    const excluded = (printed = '') => printed.split('\n').filter((line) => /page excluded|invalid|cannot/.test(line))
+    process.stdout.write(
+      `${guest.era.release}: ${excluded(theirs).length} pages missed, ${excluded(ours).length} in ours\n`,
+    )
+    expect(excluded(ours)).toEqual(excluded(theirs))
+  })
 })
+
+/** The lines crash prints for one of its commands. */
+function answerTo(printed: string, command: string): string[] {
+  const lines = printed.split('\n')
+  const start = lines.indexOf(`crash> ${command}`)
+  if (start === -1) throw new Error(`crash did not come to ${command}:\n${printed.slice(-2000)}`)
+  const end = lines.findIndex((line, i) => i > start && line.startsWith('crash> '))
+  return lines.slice(start + 1, end === -1 ? undefined : end)
+}
 
 /** Without what names the file and the moment of dumping, which differ by nature. */
 function plain(printed: string): string {
