@@ -40,6 +40,7 @@ export function expectedClasses(kpageflags: BigUint64Array): GuestClass[] {
 
 function ofOne(has: (bit: number) => boolean): GuestClass {
   if (has(KPF.huge)) return 'user'
+  // Some kernels call slabs anonymous: what is the mapping of other pages is the slab's own.
   if (has(KPF.slab) || has(KPF_MORE.pgtable)) return 'inUse'
   if (has(KPF.anon)) return 'user'
   if (has(KPF_MORE.lru) || has(KPF_MORE.swapcache)) return has(KPF_MORE.private) ? 'cachePrivate' : 'cache'

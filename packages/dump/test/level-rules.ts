@@ -63,11 +63,16 @@ export class LevelRules {
     return { present: rule !== 'noStructPage', stored, zero }
   }
 
+  /** Number of frames that makedumpfile stores at this level. */
+  storedBy(level: number): number {
+    return bits(this.#at(level).theirs.stored)
+  }
+
   /** Per level: frames that makedumpfile stores, its zero pages, and those that each rule changes. */
   table(levels: readonly number[]): string {
     const rows = levels.map((level) => {
       const { theirs, changed } = this.#at(level)
-      const numbers = [level, bits(theirs.stored), bits(theirs.zero), ...RULES.map((rule) => changed.get(rule) ?? 0)]
+      const numbers = [level, this.storedBy(level), bits(theirs.zero), ...RULES.map((rule) => changed.get(rule) ?? 0)]
       return numbers.map((number) => String(number).padStart(14)).join('')
     })
     const head = ['level', 'stored', 'zero', ...RULES].map((name) => name.padStart(14)).join('')

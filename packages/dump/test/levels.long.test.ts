@@ -115,6 +115,11 @@ describe.each(cases)('a guest of era $options.era with memory of every kind', ({
       }
     }
     process.stdout.write(`${guest.era.release} (${guest.era.name})\n${rules.table(LEVELS)}\n`)
+    // Each bit leaves out frames of its own, and zero pages share one: levels cannot be taken for one another.
+    const stored = (level: number) => rules.storedBy(level)
+    for (const level of [2, 8, 16]) expect(stored(level)).toBeLessThan(stored(0) - 500)
+    expect(stored(4)).toBeLessThan(stored(2) - 500)
+    expect(stored(31)).toBeLessThan(Math.min(stored(4), stored(8), stored(16)) - 500)
     expect({ wrong: wrong.length, first: wrong.slice(0, 20) }).toEqual({ wrong: 0, first: [] })
   })
 
