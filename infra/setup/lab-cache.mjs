@@ -72,7 +72,7 @@ async function newestReaders(apt, cache) {
     return await unpackReaders(apt, cache)
   } catch (error) {
     const missing = { missing: error.message }
-    return { 'crash-newest': missing, 'makedumpfile-newest': missing }
+    return { 'crash-newest': missing, 'makedumpfile-newest': missing, 'kexec-newest': missing }
   }
 }
 

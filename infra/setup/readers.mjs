@@ -11,9 +11,12 @@ import { unpackPackage } from './unpack-package.mjs'
 
 export const READERS = ['crash', 'makedumpfile']
 
+/** Guests of the lab load kernels with it. Never installed: Debian's package would have this machine reboot by it. */
+const KEXEC = 'kexec-tools'
+
 /** Only scripts beside the readers need these. */
 const NOT_NEEDED =
-  /^(perl|libperl|binutils|libbinutils|libctf|libgprofng|libsframe|libjansson|libgdbm|libdb|libc-gconv|gcc-)/
+  /^(debconf|perl|libperl|binutils|libbinutils|libctf|libgprofng|libsframe|libjansson|libgdbm|libdb|libc-gconv|gcc-)/
 
 /** The readers this machine has from its own distribution: `{ 'crash-machine': { version, argv } | { missing } }`. */
 export function machineReaders() {
@@ -29,7 +32,7 @@ export function machineReaders() {
 
 /** The newest readers, unpacked from sid with all the libraries they need, libc and its loader included. */
 export async function unpackReaders(apt, cache) {
-  const all = await apt.closure(READERS)
+  const all = await apt.closure([...READERS, KEXEC])
   const few = all.filter((name) => !NOT_NEEDED.test(name))
   const readers = (await tryUnpack(apt, few, cache)) ?? (await tryUnpack(apt, all, cache)) ?? fail()
   return { ...readers, 'drgn-newest': await drgnOrWhyNot(apt, cache) }
@@ -45,7 +48,7 @@ async function drgnOrWhyNot(apt, cache) {
 }
 
 function fail() {
-  throw new SetupError('the readers of sid do not start, even with all the packages they depend on')
+  throw new SetupError('the programs of sid do not start, even with all the packages they depend on')
 }
 
 async function tryUnpack(apt, names, cache) {
@@ -58,7 +61,7 @@ async function tryUnpack(apt, names, cache) {
   const folder = join(cache, 'readers', id)
   if (!existsSync(folder)) {
     const size = packages.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
-    say(`newest crash and makedumpfile: ${packages.length} packages, ${megabytes(size)}`)
+    say(`newest crash, makedumpfile and kexec: ${packages.length} packages, ${megabytes(size)}`)
     const work = `${folder}.partial`
     rmSync(work, { recursive: true, force: true })
     mkdirSync(work, { recursive: true })
@@ -67,7 +70,7 @@ async function tryUnpack(apt, names, cache) {
     }
     renameSync(work, folder)
   }
-  const readers = READERS.map((name) => [`${name}-newest`, startable(folder, name)])
+  const readers = [...READERS, 'kexec'].map((name) => [`${name}-newest`, startable(folder, name)])
   return readers.every(([, reader]) => reader !== undefined) ? Object.fromEntries(readers) : undefined
 }
 
@@ -83,14 +86,14 @@ function startable(folder, name) {
 }
 
 function readerVersion(argv) {
-  // crash knows --version, makedumpfile -v and the wrong word for the other is harmless.
+  // crash and kexec know --version, makedumpfile -v and the wrong word for the other is harmless.
   const words = ['--version', '-v'].map((word) => tryRun([...argv, word]).stdout).join('\n')
   return /\b\d+\.\d+\.\d+\S*/.exec(words)?.[0] ?? 'unknown'
 }
 
 /** Whether everything the manifest says of the readers is still there. */
 export function areReadersComplete(readers) {
-  return [...READERS, 'drgn'].every((name) => {
+  return [...READERS, 'drgn', 'kexec'].every((name) => {
     const newest = readers?.[`${name}-newest`]
     return newest?.argv !== undefined && newest.argv.every((part) => !part.startsWith('/') || existsSync(part))
   })

@@ -13,7 +13,7 @@ export function reportManifest({ eras, readers, xen, hyperv }, cache) {
       )
   }
   for (const [name, { missing }] of Object.entries(readers)) {
-    if (missing) warn(`no ${name}: ${missing}\n  Tests that open dumps with it will fail by name.`)
+    if (missing) warn(`no ${name}: ${missing}\n  Tests that need it will fail by name.`)
   }
   const kernels = names.filter((name) => !eras[name].missing).map((name) => `${name} ${eras[name].release}`)
   say(`guest kernels: ${kernels.join(', ') || 'none'}`)

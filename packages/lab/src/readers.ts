@@ -23,8 +23,14 @@ export interface ReaderResult {
   readonly stderr: string
 }
 
-/** The command line that starts a reader, its own arguments to be appended. Throws with the reason when it cannot be had. */
-export function readerCommand(name: 'crash' | 'makedumpfile' | 'drgn', version: ReaderVersion = 'newest'): string[] {
+/**
+ * The command line that starts a reader, or the kexec of a guest, its own arguments to be appended. Throws with the
+ * reason when it cannot be had.
+ */
+export function readerCommand(
+  name: 'crash' | 'makedumpfile' | 'drgn' | 'kexec',
+  version: ReaderVersion = 'newest',
+): string[] {
   const entry = readLabManifest().readers[`${name}-${version}`]
   if (entry === undefined || 'missing' in entry) {
     throw new LabError(
