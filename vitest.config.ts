@@ -27,7 +27,7 @@ export default defineConfig({
         test: {
           name: 'real',
           include: ['{packages,apps}/*/test/**/*.test.ts'],
-          exclude: ['**/*.long.test.ts', '**/node_modules/**'],
+          exclude: ['**/*.{long,lab}.test.ts', '**/node_modules/**'],
           execArgv,
           testTimeout: 120_000,
           hookTimeout: 240_000,

@@ -11,9 +11,9 @@ import { say, warn } from './say.mjs'
 import { isXenHostComplete, unpackXenHost, XEN_SUITE } from './xen-host.mjs'
 
 /** Fills the cache with guest kernels and readers. What cannot be had is written into the manifest with its reason. */
-export async function fillLabCache(cache, { long, refresh }) {
+export async function fillLabCache(cache, { long, labs, refresh }) {
   const manifest = readManifest(cache)
-  if (!refresh && isManifestComplete(manifest, { long }) && (!long || areKeptKernelsThere(cache))) {
+  if (!refresh && isManifestComplete(manifest, { long, labs }) && (!long || areKeptKernelsThere(cache))) {
     say('guest kernels and readers: all there')
   } else {
     const apts = new Map(ERAS.map((suite) => [suite, new PrivateApt(suite, cache)]))
@@ -24,9 +24,9 @@ export async function fillLabCache(cache, { long, refresh }) {
     await fillArm64Eras(manifest.eras, cache, { long, refresh })
     writeManifest(cache, manifest)
     if (refresh || !areReadersComplete(manifest.readers)) manifest.readers = await newestReaders(apts.get('sid'), cache)
-    if (long && (refresh || !isXenHostComplete(manifest.xen)))
+    if (labs && (refresh || !isXenHostComplete(manifest.xen)))
       manifest.xen = await xenHost(apts.get(XEN_SUITE), cache, manifest.xen)
-    if (long && (refresh || !isHypervHostComplete(manifest.hyperv)))
+    if (labs && (refresh || !isHypervHostComplete(manifest.hyperv)))
       manifest.hyperv = await hypervHost(apts, cache, manifest.hyperv)
     writeManifest(cache, manifest)
     if (long) await unpackKeptKernels(apts, cache)
@@ -80,7 +80,7 @@ async function xenHost(apt, cache, known) {
   try {
     return await unpackXenHost(apt, cache)
   } catch (error) {
-    warn(`Xen of ${XEN_SUITE} could not be had, long tests with a Xen host will fail: ${error.message}`)
+    warn(`Xen of ${XEN_SUITE} could not be had, npm run test:labs will fail: ${error.message}`)
     return isXenHostComplete(known) ? known : { missing: error.message }
   }
 }
@@ -89,7 +89,7 @@ async function hypervHost(apts, cache, known) {
   try {
     return await unpackHypervHost(apts, cache)
   } catch (error) {
-    warn(`a QEMU with hv-balloon could not be had, long tests of live Hyper-V guests will fail: ${error.message}`)
+    warn(`a QEMU with hv-balloon could not be had, npm run test:labs will fail: ${error.message}`)
     return isHypervHostComplete(known) ? known : { missing: error.message }
   }
 }

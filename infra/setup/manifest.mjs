@@ -10,7 +10,7 @@ import { isXenHostComplete } from './xen-host.mjs'
 /** Raised when what is unpacked, or what is said of it, changes: older caches are then unpacked anew. */
 const FORMAT = 1
 
-/** What the cache holds, as packages/lab reads it: `{ format, eras, readers, xen, hyperv }`, the last two only for long tests. */
+/** What the cache holds, as packages/lab reads it: `{ format, eras, readers, xen, hyperv }`, the last two only for the labs. */
 export function readManifest(cache) {
   const path = join(cache, 'manifest.json')
   const empty = { format: FORMAT, eras: {}, readers: {} }
@@ -30,11 +30,10 @@ export function writeManifest(cache, manifest) {
   renameSync(partial, join(cache, 'manifest.json'))
 }
 
-/** Whether the cache holds every kernel, every reader and, for the long tests, the debug symbols and the hosts. */
-export function isManifestComplete({ eras, readers, xen, hyperv }, { long }) {
+/** Whether the cache holds every kernel, every reader and, where wanted, the debug symbols and the emulated hosts. */
+export function isManifestComplete({ eras, readers, xen, hyperv }, { long, labs }) {
   if (!ERAS.every((name) => isEraComplete(eras[name])) || !areReadersComplete(readers)) return false
   if (!areArm64ErasComplete(eras, { long })) return false
-  if (!long) return true
-  const hosts = isXenHostComplete(xen) && isHypervHostComplete(hyperv)
-  return hosts && DEBUG_ERAS.every((name) => existsSync(eras[name].vmlinux ?? ''))
+  if (labs && !(isXenHostComplete(xen) && isHypervHostComplete(hyperv))) return false
+  return !long || DEBUG_ERAS.every((name) => existsSync(eras[name].vmlinux ?? ''))
 }

@@ -15,9 +15,9 @@ import { say } from './say.mjs'
 import { SetupError } from './setup-error.mjs'
 import { withLock } from './with-lock.mjs'
 
-const USAGE = `usage: npm run setup -- [--long] [--refresh]
-  --long     also the kernels' debug symbols, a Xen host and a QEMU with hv-balloon for npm run test:long (some
-             1520 MB to download)
+const USAGE = `usage: npm run setup -- [--long] [--labs] [--refresh]
+  --long     also the kernels' debug symbols, for npm run test:long (some 1480 MB to download)
+  --labs     also a Xen host and a QEMU with hv-balloon, for npm run test:labs (some 110 MB to download)
   --refresh  look again for newer guest kernels and readers
 `
 
@@ -53,7 +53,11 @@ function makeFolder(cache) {
 function readOptions() {
   try {
     const { values } = parseArgs({
-      options: { long: { type: 'boolean', default: false }, refresh: { type: 'boolean', default: false } },
+      options: {
+        long: { type: 'boolean', default: false },
+        labs: { type: 'boolean', default: false },
+        refresh: { type: 'boolean', default: false },
+      },
     })
     return values
   } catch (error) {

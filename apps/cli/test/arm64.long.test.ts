@@ -100,7 +100,7 @@ test.each(['max', 'neoverse-n1'] as const)(
       expect(await ask(WITHOUT_SYMBOLS, path)).toEqual(found)
     }
     // What an ELF dump leaves out reads as zeros.
-  const elf = join(folder, `16k-${cpu}.elf`)
+    const elf = join(folder, `16k-${cpu}.elf`)
     await dumpArm64(guest, elf, '--format', 'elf', '--level', '0')
     expect(compareDump(elf, view, view.backed).wrong).toEqual([])
     const inspected = await runUllage(['inspect', elf, '--json'], { stateDir: folder })

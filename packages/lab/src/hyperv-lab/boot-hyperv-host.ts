@@ -16,7 +16,7 @@ const CHECKOUT = join(import.meta.dirname, '../../../..')
 
 /**
  * Boots a host that can run a nested guest, under QEMU's software emulation, and resolves when its init says that it is
- * ready. It runs a QEMU with hv-balloon, Node and this checkout. Needs `npm run setup -- --long`. Throws a LabError with the
+ * ready. It runs a QEMU with hv-balloon, Node and this checkout. Needs `npm run setup -- --labs`. Throws a LabError with the
  * end of the console when it does not get there; nothing is left then.
  */
 export async function bootHypervHost({ signal }: { signal?: AbortSignal } = {}): Promise<HypervHost> {

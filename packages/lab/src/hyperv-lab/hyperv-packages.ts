@@ -7,7 +7,7 @@ export type HypervPackages = Exclude<NonNullable<LabManifest['hyperv']>, { missi
 /** Throws with what to do when set-up has not got them. */
 export function requireHypervPackages(): HypervPackages {
   const { hyperv } = readLabManifest()
-  const todo = 'run npm run setup -- --long'
+  const todo = 'run npm run setup -- --labs'
   if (hyperv === undefined) throw new LabError(`no QEMU with hv-balloon: set-up has not tried to get it; ${todo}`)
   if ('missing' in hyperv) throw new LabError(`no QEMU with hv-balloon: ${hyperv.missing}; ${todo} to try again`)
   return hyperv

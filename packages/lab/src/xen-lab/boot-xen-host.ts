@@ -22,7 +22,7 @@ export interface XenHostOptions {
 
 /**
  * Boots Xen and its first domain under QEMU's software emulation and resolves when its init says that it is ready. The
- * first domain has Node and this checkout as it is now, in /ullage. Needs `npm run setup -- --long`. Throws a LabError with the end of the console
+ * first domain has Node and this checkout as it is now, in /ullage. Needs `npm run setup -- --labs`. Throws a LabError with the end of the console
  * when it does not get there; nothing is left then.
  */
 export async function bootXenHost({ memMiB = 3072, dom0MiB = 1024, signal }: XenHostOptions = {}): Promise<XenHost> {

@@ -7,7 +7,7 @@ export type XenPackages = Exclude<NonNullable<LabManifest['xen']>, { missing: st
 /** Throws with what to do when set-up has not got them. */
 export function requireXenPackages(): XenPackages {
   const { xen } = readLabManifest()
-  if (xen === undefined) throw new LabError('no Xen host: set-up has not tried to get it; run npm run setup -- --long')
-  if ('missing' in xen) throw new LabError(`no Xen host: ${xen.missing}; run npm run setup -- --long to try again`)
+  if (xen === undefined) throw new LabError('no Xen host: set-up has not tried to get it; run npm run setup -- --labs')
+  if ('missing' in xen) throw new LabError(`no Xen host: ${xen.missing}; run npm run setup -- --labs to try again`)
   return xen
 }
