@@ -195,8 +195,14 @@ describe.each(['pv', 'pvh'] as const)('a live ballooned %s domain', (type) => {
 
     expect(guest.report.disagreements.notAsked).toBe(BALLOONED)
     expect(both.report.disagreements.notAsked).toBe(0)
-    // Trust `both` is level 1 at most: as many pages are read as for the dump of the running domain.
-    expect(running.report.hypervisor?.questions).toBeLessThan(both.report.hypervisor?.questions ?? Number.NaN)
+    // Trust `both` is level 1 at most: as many pages are read as for the dump of the running domain. A PV guest's own table
+    // says which frames have none behind them, so there is nothing to save; to ask its kernel first costs some reads.
+    const [first, all] = [running, both].map(({ report }) => report.hypervisor?.questions ?? Number.NaN) as [
+      number,
+      number,
+    ]
+    if (type === 'pvh') expect(all - first).toBeGreaterThan(BALLOONED * 0.9)
+    else expect(first).toBeLessThan(all * 1.1)
     expect(await figuresOf(domain)).toEqual(before)
     for (const { report } of [none, guest, both]) {
       expect(report.hypervisor).toMatchObject({
