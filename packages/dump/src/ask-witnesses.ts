@@ -49,10 +49,11 @@ async function askHostFirst(guest: OpenGuest, options: AskOptions): Promise<Answ
   const word = refusal
     ? hostOnly(refusal)
     : await readGuestWord(guest, read, { ...options, inFramesOf: (bytes) => viewOf(guest, sized(bytes)) })
-  const pageBytes = word.linux?.pageBytes ?? notedPageBytes(guest.identity.machine, options.elfNotes)
+  // Notes may claim pages smaller than what the backend can tell apart: no kernel was found that has them.
+  const noted = word.linux?.pageBytes ?? notedPageBytes(guest.identity.machine, options.elfNotes) ?? 0
   return {
     word,
-    ...sized(pageBytes ?? memory.frameBytes),
+    ...sized(Math.max(noted, memory.frameBytes)),
     classify: (window, into) => word.classify(window, into),
   }
 }
