@@ -44,6 +44,7 @@ export function sharedFileRam(part: FilePart): RamSource {
     sizeBytes,
     granularityBytes: fileSystemType(fd).blockBytes,
     tellsSwapped: false,
+    plainFile: { fd, baseBytes: offsetBytes },
     backing(within) {
       checkInside(within, sizeBytes)
       const inFile = { startBytes: within.startBytes + offsetBytes, endBytes: within.endBytes + offsetBytes }

@@ -14,6 +14,7 @@ export {
 } from './offline-query.ts'
 export {
   type AddressSpace,
+  type FilePiece,
   type GuestIdentity,
   type GuestMemory,
   type GuestNotes,

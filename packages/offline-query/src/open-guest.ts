@@ -17,6 +17,14 @@ export interface NotDumped {
   readonly sizeBytes: number
 }
 
+/** Bytes of a file that this process has open, in which bytes of guest RAM lie. */
+export interface FilePiece {
+  /** Open for reading, for as long as the guest is. */
+  readonly fd: number
+  readonly offsetBytes: number
+  readonly sizeBytes: number
+}
+
 /** Guest RAM, as the host reads it. */
 export interface GuestMemory {
   /** Bytes in one frame, a power of two: 4096 but for arm64 guests of other page sizes. */
@@ -32,6 +40,11 @@ export interface GuestMemory {
    * Synchronous, because what is behind it is (pread, a hypercall): a dump runs in a process of its own.
    */
   read(range: PfnRange, into: Uint8Array): void
+  /**
+   * Where the content of `range` lies in files, in its order, when pread(2) of them is all that `read` would do: several
+   * threads can then read at once. Undefined where `read` does more than that. `range` is such as `read` takes.
+   */
+  filePieces?(range: PfnRange): readonly FilePiece[] | undefined
 }
 
 /** From the frame numbers in the guest's page tables to the frame numbers of its RAM: identity but for Xen PV. */
