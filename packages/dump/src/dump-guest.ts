@@ -9,6 +9,7 @@ import { checkOptions, type DumpOptions } from './dump-options.ts'
 import { estimateArtifact } from './estimate.ts'
 import { examineGuest } from './examine-guest.ts'
 import { figuresOf, type GuestFigures } from './guest-figures.ts'
+import { hashFile } from './hash-file.ts'
 import { LocalArtifact, refuseUnlessFree } from './local-artifact.ts'
 import type { DumpSource } from './dump-source.ts'
 import { refuseUnlessPv, rewriteGuest } from './pv-tables/rewrite-guest.ts'
@@ -34,6 +35,8 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   if (options.pvTables !== 'keep') refuseUnlessPv(guest, options.pvTables)
   if (reportPath !== undefined) await refuseUnlessFree(reportPath)
   await using artifact = options.dryRun || output === undefined ? undefined : await LocalArtifact.create(output)
+  // Threads start while the guest is looked at.
+  using pool = artifact && new CompressPool({ jobs: options.jobs, codec: codec?.name })
   await using lease = options.live ? undefined : await guest.pause(signal)
 
   const before = await figuresOf(guest, signal)
@@ -78,7 +81,7 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
     mode: lease?.mode ?? (guest.identity.kind === 'live' ? ('live' as const) : ('file' as const)),
     codec: codec?.library ?? 'none',
   }
-  if (!artifact) {
+  if (!artifact || !pool) {
     await release()
     const times = { started, classified, written: classified, verified: classified }
     const planned = buildReport({ ...report, after: after ?? before, pausedMs, times, estimate })
@@ -101,17 +104,27 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   const frames = vmcoreFramesOf(source.plan)
   const start = { kdump: startKdump, flattened: startFlattened, elf: startElf }[options.format]
   const writer: VmcoreWriter = await start(artifact, header, frames)
-  const summary = await compressAndWrite({ source, options, level, codec, writer, release })
+  const copyBytes = lease?.mode === 'paused' ? options.memoryBytes : 0
+  const { summary, copied } = await compressAndWrite({
+    source,
+    options,
+    level,
+    codec,
+    pool,
+    writer,
+    copyBytes,
+    release,
+  })
   const written = performance.now()
-  const verified = await verifyArtifact(artifact.partialPath, { ...signal, ...progressOf(options, 'verify') })
-  refuseUnlessWhole(summary, verified)
+  const sha256 = await readBack(artifact.partialPath, summary, options)
   const done = performance.now()
   const finished = buildReport({
     ...report,
     after: after ?? before,
     pausedMs,
+    copied,
     times: { started, classified, written, verified: done },
-    artifact: { file: artifact.path, sha256: verified.sha256, summary },
+    artifact: { file: artifact.path, sha256, verified: options.verify, summary },
   })
   options.signal?.throwIfAborted()
   await publish(artifact, reportPath ?? `${artifact.path}.report.json`, finished)
@@ -159,34 +172,42 @@ async function compressAndWrite(options: {
   options: DumpOptions
   level: number
   codec: PageCodec | undefined
+  pool: CompressPool
   writer: VmcoreWriter
+  copyBytes: number
   release: () => Promise<void>
-}): Promise<VmcoreSummary> {
-  const { codec, writer } = options
+}): Promise<{ summary: VmcoreSummary; copied: number }> {
+  const { codec, pool, writer, copyBytes } = options
   const { memory, plan } = options.source
   const { frameBytes } = memory
-  using pool = new CompressPool({
-    jobs: codec ? options.options.jobs : 1,
+  const total = plan.write.size + plan.zero.size
+  const { onProgress, signal } = options.options
+  const copied = await writePages({
+    memory,
+    plan,
+    pool,
     settings: {
       pageBytes: frameBytes,
       shareZeroPages: (options.level & levelBits.zero) !== 0,
       compressedFlag: codec ? pageFlags[codec.name] : 0,
     },
-    codec: codec?.name,
     maxCompressedBytes: codec?.maxCompressedBytes(frameBytes) ?? frameBytes,
-  })
-  const total = plan.write.size + plan.zero.size
-  const { onProgress, signal } = options.options
-  await writePages({
-    memory,
-    plan,
-    pool,
     writer,
+    copyBytes,
     onAllRead: options.release,
     ...(signal ? { signal } : {}),
     ...(onProgress ? { onProgress: (done: number) => onProgress({ stage: 'write', done, total }) } : {}),
   })
-  return writer.finish()
+  return { summary: await writer.finish(), copied }
+}
+
+/** Reads the file back, every page of it where that is wanted. Returns its sha256. */
+async function readBack(path: string, summary: VmcoreSummary, options: DumpOptions): Promise<string> {
+  const signal = options.signal ? { signal: options.signal } : {}
+  if (!options.verify) return (await hashFile(path, options.signal)).sha256
+  const verified = await verifyArtifact(path, { ...signal, ...progressOf(options, 'verify') })
+  refuseUnlessWhole(summary, verified)
+  return verified.sha256
 }
 
 function refuseUnlessWhole(written: VmcoreSummary, found: VerifiedArtifact): void {

@@ -7,6 +7,7 @@ export {
   type DumpProgress,
   dumpDefaults,
   dumpFormats,
+  maxMemoryBytes,
   type PvTablesMode,
   pvTablesModes,
 } from './dump-options.ts'

@@ -117,7 +117,12 @@ export interface DumpReport {
   readonly notDumped: readonly { readonly name: string; readonly startBytes: number; readonly sizeBytes: number }[]
   readonly trust: Trust
   readonly warnings: readonly Warning[]
-  readonly consistency: { readonly mode: 'paused' | 'live' | 'stopped' | 'file'; readonly pausedMs: number }
+  readonly consistency: {
+    readonly mode: 'paused' | 'live' | 'stopped' | 'file'
+    readonly pausedMs: number
+    /** Pages that were copied into this process, so that the guest could go on before they were compressed; 0 for none. */
+    readonly copiedBytes: number
+  }
   readonly process: { readonly peakBytes: number; readonly codec: string }
   /** Where page tables were rewritten; undefined where they were kept, and for a dry run. */
   readonly pvTables?: PvTablesReport
@@ -126,6 +131,8 @@ export interface DumpReport {
     readonly file: string
     readonly bytes: number
     readonly sha256: string
+    /** Whether every page was read back and decompressed. */
+    readonly verified: boolean
     readonly format: 'kdump' | 'flattened' | 'elf'
     readonly compression: Compression
     /** The level that counted: with trust `both` or `host` only bit 1 of what was asked for. */
@@ -133,6 +140,8 @@ export interface DumpReport {
     readonly requestedLevel: number
     readonly pages: number
     readonly zeroPages: number
+    /** Pages that were not stored because an equal one was; zeros not counted. */
+    readonly sharedPages: number
   }
   /** What a dry run says the artifact can take at most, and takes at least. */
   readonly estimate?: { readonly atLeastBytes: number; readonly atMostBytes: number }
