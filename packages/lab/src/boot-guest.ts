@@ -90,6 +90,7 @@ async function bootOnce(options: GuestOptions): Promise<LabGuest> {
     pid,
     files,
     ramFiles: ramFiles(memory, pid, files, virtioMem === undefined ? 1 : 2),
+    hasDisk: options.diskMiB !== undefined,
     bootMs: performance.now() - startedMs,
     monitor,
     agent,

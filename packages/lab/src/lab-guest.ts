@@ -28,6 +28,10 @@ export interface LabGuest extends AsyncDisposable {
   readonly qmpSocket: string
   /** The guest's own folder; removed with it. Tests may put files here. */
   readonly folder: string
+  /** A folder of the guest's own on tmpfs; removed with it. */
+  readonly ramFolder: string
+  /** The file behind `diskMiB`; undefined for a guest without a disk. What is written to it the guest's next read finds. */
+  readonly disk: string | undefined
   /**
    * The files behind guest RAM, boot RAM first, virtio-mem second. A path in `/proc/PID/fd` where the file has no name.
    * Empty for `file-private` and `anonymous`, whose memory no file holds.

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { z } from 'zod'
 import { dataRanges } from './data-ranges.ts'
 import type { Era } from './era.ts'
@@ -22,6 +23,7 @@ interface Parts {
   readonly pid: number
   readonly files: GuestFiles
   readonly ramFiles: readonly string[]
+  readonly hasDisk: boolean
   readonly bootMs: number
   readonly monitor: Monitor
   readonly agent: GuestAgent
@@ -34,6 +36,8 @@ export class RunningGuest implements LabGuest {
   readonly pid: number
   readonly qmpSocket: string
   readonly folder: string
+  readonly ramFolder: string
+  readonly disk: string | undefined
   readonly ramFiles: readonly string[]
   readonly bootMs: number
   readonly #parts: Parts
@@ -43,6 +47,8 @@ export class RunningGuest implements LabGuest {
     this.pid = parts.pid
     this.qmpSocket = parts.files.qmpSocket
     this.folder = parts.files.folder
+    this.ramFolder = dirname(parts.files.ram)
+    this.disk = parts.hasDisk ? parts.files.disk : undefined
     this.ramFiles = parts.ramFiles
     this.bootMs = parts.bootMs
     this.#parts = parts
