@@ -1,8 +1,10 @@
 import { asBuffer } from './zero-page.ts'
 
 /** Pages that are remembered: a power of two, so that the lowest bits of a print are its place. */
-const SLOTS = 1 << 20
-const PRINT_BITS = SLOTS - 1
+const SLOTS = 1 << 18
+/** Words of a slot, which lie in one cache line: print, size, position as two halves. */
+const SLOT_WORDS = 4
+const HALF = 2 ** 32
 
 /** Reads what was written before: fills `into` with the bytes of the file from `position` on. */
 export type ReadBack = (into: Uint8Array, position: number) => void
@@ -10,17 +12,15 @@ export type ReadBack = (into: Uint8Array, position: number) => void
 /**
  * Finds stored pages with the very bytes of a new one, so that both can stand in the file once. A print, which whoever
  * compressed the page makes of its content, leads to a page that may be equal; all bytes are then compared, so that prints
- * need not be good and a guest that makes them collide only keeps pages from being shared. Remembers the last 2^20 prints,
- * in 14 MiB at most.
+ * need not be good and a guest that makes them collide only keeps pages from being shared. Remembers 2^18 prints, in
+ * 4 MiB, each until another comes to its place.
  */
 export class SharedPages {
   readonly #readBack: ReadBack
-  readonly #prints = new Uint32Array(SLOTS)
-  readonly #sizes = new Uint16Array(SLOTS)
-  readonly #positions = new Float64Array(SLOTS)
+  readonly #slots = new Uint32Array(SLOTS * SLOT_WORDS)
   readonly #stored: Buffer
 
-  /** `maxBytes`: the most that a stored page has, below 64 KiB. */
+  /** `maxBytes`: the most that a stored page has. */
   constructor(readBack: ReadBack, maxBytes: number) {
     this.#readBack = readBack
     this.#stored = Buffer.alloc(maxBytes)
@@ -31,9 +31,10 @@ export class SharedPages {
    * `start` on is not written yet: it stands in `payload`, from its first byte on.
    */
   find(print: number, payload: Buffer, at: number, size: number, start: number): number | undefined {
-    const slot = print & PRINT_BITS
-    if (this.#prints[slot] !== print || this.#sizes[slot] !== size) return undefined
-    const position = this.#positions[slot] as number
+    const slots = this.#slots
+    const slot = slotOf(print)
+    if (slots[slot] !== print || slots[slot + 1] !== size) return undefined
+    const position = (slots[slot + 2] as number) + (slots[slot + 3] as number) * HALF
     if (position >= start) {
       const other = position - start
       return payload.compare(payload, other, other + size, at, at + size) === 0 ? position : undefined
@@ -44,11 +45,16 @@ export class SharedPages {
 
   /** Remembers a page of `size` bytes, at least one, that stands, or will stand, at `position`. */
   add(print: number, size: number, position: number): void {
-    const slot = print & PRINT_BITS
-    this.#prints[slot] = print
-    this.#sizes[slot] = size
-    this.#positions[slot] = position
+    const slot = slotOf(print)
+    this.#slots[slot] = print
+    this.#slots[slot + 1] = size
+    this.#slots[slot + 2] = position % HALF
+    this.#slots[slot + 3] = Math.floor(position / HALF)
   }
+}
+
+function slotOf(print: number): number {
+  return (print & (SLOTS - 1)) * SLOT_WORDS
 }
 
 /** What a batch has left once pages that stand in the file already are taken out of it. */
