@@ -1,7 +1,7 @@
 import type { Codec } from './ullage.ts'
 
 /** Parts of the benchmark that can be run alone. */
-export const GROUPS = ['whole', 'filter', 'pause', 'classify', 'start'] as const
+export const GROUPS = ['whole', 'filter', 'pause', 'classify', 'memory', 'start'] as const
 export type Group = (typeof GROUPS)[number]
 
 /** A figure of samples: the median over the rounds of a field, added up over the keys, by `perField` of the same run. */
@@ -36,6 +36,7 @@ export const keys = {
   dump: (input: Input, { level, codec }: Filter) => `ullage ${input} ${level} ${codec}`,
   verify: ({ level, codec }: Filter) => `ullage verify ${level} ${codec}`,
   makedumpfile: ({ level, codec }: Filter) => `makedumpfile ${level} ${codec}`,
+  large: 'ullage dump of 1 TiB',
   classify: (gib: number) => `classify ${gib} GiB`,
   version: 'ullage --version',
   node: 'node -e 0',
@@ -128,6 +129,14 @@ export const ROWS: readonly Row[] = [
     goal: 1,
     picture: 'pause of a live guest',
   },
+  {
+    group: 'pause',
+    what: 'whole job of a guest that runs, paused and resumed',
+    peer: 'QEMU ELF dump, then makedumpfile -l -d 31',
+    unit: 'ms',
+    ours: wall(keys.running),
+    theirs: wall(keys.elf, keys.makedumpfile(level31Lzo)),
+  },
   ...CLASSIFY_GIB.map(
     (gib): Row => ({
       group: 'classify',
@@ -151,6 +160,15 @@ export const ROWS: readonly Row[] = [
       goal: LINEAR_GOAL,
     }),
   ),
+  {
+    group: 'memory',
+    what: 'peak memory, dump of a 1 TiB guest, level 31, lzo',
+    peer: '1 GiB',
+    unit: 'bytes',
+    ours: { of: [keys.large], field: 'peakBytes' },
+    theirs: GIB,
+    goal: 1,
+  },
   {
     group: 'classify',
     what: 'peak memory, 1 TiB guest classified',

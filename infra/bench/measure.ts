@@ -9,7 +9,7 @@ import { type ContentFigures, measureContent } from './guest/measure-content.ts'
 import { refuseUnfitContent } from './guest/refuse-unfit-content.ts'
 import { stopGuest } from './guest/stopped-guest.ts'
 import { describeMachine, machineLoad, refuseWithoutRoom } from './machine.ts'
-import { classifyRound, startRound } from './other-rounds.ts'
+import { classifyRound, dumpOfLargeGuest, startRound } from './other-rounds.ts'
 import { pauseRound } from './pause-rounds.ts'
 import { type Results, resultsText } from './results.ts'
 import { Samples } from './samples.ts'
@@ -43,6 +43,7 @@ export async function measure(options: BenchOptions, signal: AbortSignal): Promi
     const sizes = isQuick ? CLASSIFY_GIB.slice(0, 1) : CLASSIFY_GIB
     await inRounds('classify', () => classifyRound(sizes, round))
   }
+  if (groups.has('memory') && !isQuick) await dumpOfLargeGuest(round)
   if (groups.has('start')) await inRounds('start-up', () => startRound(round))
   load.push(machineLoad())
   const results: Results = {

@@ -5,6 +5,7 @@ import { type RoundOptions, sampleOfOurs } from './dump-rounds.ts'
 import { keys } from './goals.ts'
 import { measureClassify } from './measure-classify.ts'
 import { runTimed } from './run-timed.ts'
+import { makeSyntheticFiles } from './synthetic-files.ts'
 import { ullage, ullageDump } from './ullage.ts'
 
 /** Synthetic guests of these sizes, classified. */
@@ -17,6 +18,20 @@ export async function classifyRound(sizes: readonly number[], { samples, signal,
       classifyMsPerGib: figures.classifyMs / gib,
       readMsPerGib: figures.readMs / gib,
     })
+  }
+}
+
+/** Memory is the same each time: once is enough. The guest's struct pages, 1 GiB of them, are what is written. */
+export async function dumpOfLargeGuest({ samples, signal, say }: RoundOptions): Promise<void> {
+  say(keys.large)
+  const folder = mkdtempSync('/dev/shm/ullage-bench-')
+  try {
+    const { descriptor } = await makeSyntheticFiles(folder, 1024, 'leftOut')
+    const output = join(folder, 'large')
+    const run = await ullageDump({ guest: descriptor, output, level: 31, codec: 'lzo', verify: true, signal })
+    samples.add(keys.large, sampleOfOurs(run))
+  } finally {
+    rmSync(folder, { recursive: true })
   }
 }
 

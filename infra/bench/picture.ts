@@ -27,7 +27,7 @@ export function picture(results: Results, outcomes: readonly Outcome[]): string 
   const rows = outcomes.filter((row) => row.picture !== null)
   const height = HEAD + rows.length * ROW + FOOT
   const { machine, date, rounds } = results
-  const about = `${date.slice(0, 10)} · ${machine.cores} × ${machine.cpu} · makedumpfile ${machine.makedumpfile}, QEMU ${machine.qemu}, Node ${machine.node} · medians of ${rounds} rounds`
+  const about = `${date.slice(0, 10)} · ${machine.cores} × ${machine.cpu} · makedumpfile ${machine.makedumpfile}, QEMU ${machine.qemu}, Node ${machine.node} · medians of ${rounds} ${rounds === 1 ? 'round' : 'rounds'}`
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" ${FONT}>`,
     `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
@@ -74,7 +74,7 @@ function drawRow(row: Outcome, top: number): string {
       : [`<rect x="${(goalAt - 1).toFixed(1)}" y="${y - 3}" width="2" height="${BAR + 6}" fill="${GOAL}"/>`]),
     text(
       { x: labelAt, y: y + 10.5, size: 11.5, weight: 'bold', fill },
-      `${figure(row.ours, row.unit)}  ×${shortRatio(row.ratio)}`,
+      `${figure(row.ours, row.unit)} · ${shortRatio(row.ratio)} of theirs`,
     ),
     text({ x: BARS_AT + PEER_WIDTH + 8, y: y + BAR + 14, size: 11.5, fill: FAINT }, figure(row.theirs, row.unit)),
   ].join('\n')

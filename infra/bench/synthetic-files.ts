@@ -15,16 +15,23 @@ export interface SyntheticFiles {
   readonly structPages: readonly number[]
 }
 
+/** `allKinds`: runs of memory of all kinds. `leftOut`: only what no dump of level 31 has, but for the kernel's own. */
+export type SyntheticContent = 'allKinds' | 'leftOut'
+
 /**
  * Makes a guest of `gib` GiB with a kernel of 6.12 in a sparse file: it takes 16 MiB a GiB up to 64 GiB and no more above.
  * Of its memory only what the kernel says of it is there.
  */
-export async function makeSyntheticFiles(folder: string, gib: number): Promise<SyntheticFiles> {
+export async function makeSyntheticFiles(
+  folder: string,
+  gib: number,
+  content: SyntheticContent = 'allKinds',
+): Promise<SyntheticFiles> {
   const frames = gib * FRAMES_PER_GIB
   const { guest, kernel } = makeSyntheticGuest({
     extents: [{ start: 0, count: frames }],
     aliasSections: DISTINCT_SECTIONS,
-    pages: pageOf,
+    pages: content === 'allKinds' ? anyPage : leftOutPage,
   })
   const ram = join(folder, 'ram')
   const fd = openSync(ram, 'w')
@@ -53,7 +60,7 @@ export async function makeSyntheticFiles(folder: string, gib: number): Promise<S
 }
 
 /** Runs of memory of all kinds, from single pages to huge ones, with no two sections alike. */
-function pageOf(pfn: number): SyntheticPage | undefined {
+function anyPage(pfn: number): SyntheticPage | undefined {
   const block = Math.floor(pfn / 512)
   switch (scatter(block) % 8) {
     case 0:
@@ -72,6 +79,11 @@ function pageOf(pfn: number): SyntheticPage | undefined {
     default:
       return scatter(pfn) % 2 === 0 ? { use: 'anon' } : { use: 'slab' }
   }
+}
+
+function leftOutPage(pfn: number): SyntheticPage {
+  const uses = ['anon', 'cache', 'offline'] as const
+  return { use: uses[scatter(pfn >>> 3) % uses.length] as (typeof uses)[number] }
 }
 
 /** A number that looks like chance, the same for the same number (Knuth's multiplicative hash, folded). */
