@@ -12,6 +12,7 @@ export {
   pvTablesModes,
 } from './dump-options.ts'
 export { type Fate, fates, type GuestClass, guestClasses, type HostState, hostStates } from './frame-codes.ts'
+export { type HashedFile, hashFile } from './hash-file.ts'
 export type { GiveBack } from './give-back.ts'
 export { type GuardOptions, type GuardReport, guardOf } from './guard-of.ts'
 export type { GuardedKind, GuardedRange } from './guard-ranges.ts'
