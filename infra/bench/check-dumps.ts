@@ -1,4 +1,4 @@
-import { type KdumpFrames, makedumpfile, readKdumpFrames } from '@ullage/lab'
+import { type KdumpFrames, makedumpfile, type RamRegion, readKdumpFrames } from '@ullage/lab'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,11 +12,15 @@ export function contentGib(path: string): number {
 }
 
 /**
- * Throws unless our dump holds the same frames with content as makedumpfile's of the same memory, and unless makedumpfile
- * opens it and finds the kernel's log.
+ * Throws unless our dump holds the same frames of guest RAM with content as makedumpfile's of the same memory, and unless
+ * makedumpfile opens it and finds the kernel's log. QEMU dumps its firmware too, which is no guest RAM.
  */
-export async function checkDump(ours: string, theirs: string): Promise<void> {
-  const [mine, their] = [ours, theirs].map((path) => contentOf(readKdumpFrames(path))) as [Uint8Array, Uint8Array]
+export async function checkDump(ours: string, theirs: string, ram: readonly RamRegion[]): Promise<void> {
+  const isRam = bitmapOf(ram)
+  const [mine, their] = [ours, theirs].map((path) => {
+    const content = contentOf(readKdumpFrames(path))
+    return isRam.map((byte, i) => byte & (content[i] ?? 0))
+  }) as [Uint8Array, Uint8Array]
   const missing = countBits(their.map((byte, i) => byte & ~(mine[i] ?? 0)))
   const added = countBits(mine.map((byte, i) => byte & ~(their[i] ?? 0)))
   if (missing > 0 || added > 0) {
@@ -32,6 +36,17 @@ export async function checkDump(ours: string, theirs: string): Promise<void> {
   } finally {
     rmSync(folder, { recursive: true })
   }
+}
+
+function bitmapOf(ram: readonly RamRegion[]): Uint8Array {
+  const end = Math.max(...ram.map(({ gpaBytes, sizeBytes }) => gpaBytes + sizeBytes)) / PAGE_BYTES
+  const bitmap = new Uint8Array(Math.ceil(end / 8))
+  for (const { gpaBytes, sizeBytes } of ram) {
+    for (let pfn = gpaBytes / PAGE_BYTES; pfn < (gpaBytes + sizeBytes) / PAGE_BYTES; pfn++) {
+      bitmap[pfn >>> 3] = (bitmap[pfn >>> 3] ?? 0) | (1 << (pfn & 7))
+    }
+  }
+  return bitmap
 }
 
 /** One bit a frame: stored, and not as zeros. */

@@ -54,7 +54,7 @@ export class DumpRounds {
         () => this.#whole(),
         () => this.#filterByPeer(WHOLE),
       )
-      if (round === 0) await checkDump(this.#ours, this.#theirs)
+      if (round === 0) await checkDump(this.#ours, this.#theirs, this.#stopped.regions)
       if (!this.#groups.has('filter')) this.#discard()
     }
     if (this.#groups.has('filter')) {
@@ -65,7 +65,7 @@ export class DumpRounds {
         // The whole job has already run this one.
         const isDone = filter === WHOLE && this.#groups.has('whole')
         await inTurn(isOursFirst, fromFiles, () => (isDone ? Promise.resolve() : this.#filterByPeer(filter)))
-        if (round === 0) await checkDump(this.#ours, this.#theirs)
+        if (round === 0) await checkDump(this.#ours, this.#theirs, this.#stopped.regions)
         this.#discard()
       }
     }

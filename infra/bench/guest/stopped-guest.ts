@@ -8,6 +8,8 @@ export interface StoppedGuest {
   readonly guest: LabGuest
   readonly holes: HoleMap
   readonly folder: string
+  /** Where the guest sees its RAM. */
+  readonly regions: readonly RamRegion[]
   /** Descriptor of the live guest, by its monitor. */
   readonly live: string
   /** Descriptor of its RAM file and notes. */
@@ -52,6 +54,7 @@ export async function stopGuest(guest: LabGuest): Promise<StoppedGuest> {
     guest,
     holes,
     folder,
+    regions,
     live: describe('live.json', { kind: 'qmp', socket: guest.qmpSocket }),
     ramFiles: describeFiles('ram-files.json', regions),
     elf,

@@ -43,7 +43,7 @@ export interface LabGuest extends AsyncDisposable {
   consoleText(): string
   /**
    * Has the balloon leave the guest `targetMiB` of its boot RAM (QEMU counts virtio-mem out) and waits until it has got
-   * there; throws after a minute.
+   * there; throws after a minute, of more than 256 MiB after one for each.
    */
   balloon(targetMiB: number): Promise<void>
   /** Asks the virtio-mem device for `requestedMiB` and waits until the guest has got there; throws after a minute. */
