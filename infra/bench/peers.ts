@@ -4,10 +4,8 @@ import { chmod } from 'node:fs/promises'
 import { runTimed, type RunTimedOptions, type TimedRun } from './run-timed.ts'
 import type { Codec } from './ullage.ts'
 
-export interface PeerRun {
-  readonly wallMs: number
-  /** User and system, in milliseconds. */
-  readonly cpuMs: number
+/** `bytes`: of the file. */
+export interface PeerRun extends Pick<TimedRun, 'wallMs' | 'cpuMs'> {
   readonly bytes: number
 }
 
@@ -29,7 +27,7 @@ export async function filterByMakedumpfile(options: FilterOptions): Promise<Peer
   rmSync(output, { force: true })
   const argv = ['--message-level', '4', FLAGS[codec], '-d', String(level), elf, output]
   const run = await runTimed([...readerCommand('makedumpfile'), ...argv], { signal })
-  return { ...figures(run), bytes: statSync(output).size }
+  return { wallMs: run.wallMs, cpuMs: run.cpuMs, bytes: statSync(output).size }
 }
 
 /** QEMU's own dump as an ELF core, its program headers moved to where makedumpfile looks for them. Fills the RAM's holes. */
@@ -60,8 +58,4 @@ function cpuOf(pid: number): number {
   // Field 2, the name, may hold anything; utime and stime are fields 14 and 15.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS
-}
-
-function figures(run: TimedRun): Omit<PeerRun, 'bytes'> {
-  return { wallMs: run.wallMs, cpuMs: run.userMs + run.systemMs }
 }

@@ -7,9 +7,8 @@ import { z } from 'zod'
 export interface TimedRun {
   /** From fork to the exit of the program itself, in milliseconds. */
   readonly wallMs: number
-  /** Of the program and all its descendants, those it left behind included, in milliseconds. */
-  readonly userMs: number
-  readonly systemMs: number
+  /** User and system time of the program and all its descendants, those it left behind included, in milliseconds. */
+  readonly cpuMs: number
   /** Memory resident at most, in bytes: of the one process that had most. */
   readonly peakBytes: number
   readonly stdout: string
@@ -66,8 +65,8 @@ export async function runTimed(argv: readonly string[], options: RunTimedOptions
     const how = result === undefined ? 'was not measured' : `ended with wait status ${result.status}`
     throw new Error(`${argv.join(' ')} ${how}:\n${stdout.slice(-2000)}\n${stderr.slice(-2000)}`.trim())
   }
-  const { status: _, ...figuresOfRun } = result
-  return { ...figuresOfRun, stdout, stderr }
+  const { wallMs, userMs, systemMs, peakBytes } = result
+  return { wallMs, cpuMs: userMs + systemMs, peakBytes, stdout, stderr }
 }
 
 function readAll(stream: unknown): Promise<string> {

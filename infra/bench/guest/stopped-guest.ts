@@ -1,4 +1,4 @@
-import { type LabGuest, ramRegions, writeGuestNotes } from '@ullage/lab'
+import { type LabGuest, ramRegions, type RamRegion, writeGuestNotes } from '@ullage/lab'
 import { closeSync, openSync, readSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { HoleMap } from './hole-map.ts'
@@ -36,26 +36,42 @@ export async function stopGuest(guest: LabGuest): Promise<StoppedGuest> {
     writeFileSync(at(name), JSON.stringify({ backend: 'virtio-balloon', source }))
     return at(name)
   }
-  const asRegions = regions.map(({ gpaBytes, sizeBytes, file, offsetBytes }) => ({
-    gpa: gpaBytes,
-    size: sizeBytes,
-    file,
-    offset: offsetBytes,
-  }))
+  const describeFiles = (name: string, found: readonly RamRegion[]): string =>
+    describe(name, {
+      kind: 'files',
+      regions: found.map(({ gpaBytes, sizeBytes, file, offsetBytes }) => ({
+        gpa: gpaBytes,
+        size: sizeBytes,
+        file,
+        offset: offsetBytes,
+      })),
+      notes,
+    })
   const elf = at('qemu.elf')
   return {
     guest,
     holes,
     folder,
     live: describe('live.json', { kind: 'qmp', socket: guest.qmpSocket }),
-    ramFiles: describe('ram-files.json', { kind: 'files', regions: asRegions, notes }),
+    ramFiles: describeFiles('ram-files.json', regions),
     elf,
-    describeElf: () => describe('elf.json', { kind: 'files', regions: loadsOf(elf), notes }),
+    describeElf: () => describeFiles('elf.json', regionsInElf(regions, elf)),
   }
 }
 
-/** Guest RAM in an ELF core that has its program headers right after its header. */
-function loadsOf(elf: string): { gpa: number; size: number; file: string; offset: number }[] {
+/** The same RAM in an ELF core that has its program headers right after its header. */
+function regionsInElf(regions: readonly RamRegion[], elf: string): RamRegion[] {
+  const loads = loadsOf(elf)
+  return regions.map(({ gpaBytes, sizeBytes }) => {
+    const load = loads.find((found) => gpaBytes >= found.gpaBytes && gpaBytes < found.gpaBytes + found.sizeBytes)
+    if (load === undefined || gpaBytes + sizeBytes > load.gpaBytes + load.sizeBytes) {
+      throw new Error(`${elf} has no segment with the ${sizeBytes} bytes of memory at ${gpaBytes}`)
+    }
+    return { gpaBytes, sizeBytes, file: elf, offsetBytes: load.offsetBytes + gpaBytes - load.gpaBytes }
+  })
+}
+
+function loadsOf(elf: string): Omit<RamRegion, 'file'>[] {
   const header = Buffer.alloc(4096)
   const fd = openSync(elf, 'r')
   try {
@@ -68,9 +84,8 @@ function loadsOf(elf: string): { gpa: number; size: number; file: string; offset
   return Array.from({ length: count }, (_, i) => start + i * 56)
     .filter((entry) => header.readUInt32LE(entry) === PT_LOAD)
     .map((entry) => ({
-      gpa: Number(header.readBigUInt64LE(entry + 24)),
-      size: Number(header.readBigUInt64LE(entry + 40)),
-      file: elf,
-      offset: Number(header.readBigUInt64LE(entry + 8)),
+      gpaBytes: Number(header.readBigUInt64LE(entry + 24)),
+      sizeBytes: Number(header.readBigUInt64LE(entry + 40)),
+      offsetBytes: Number(header.readBigUInt64LE(entry + 8)),
     }))
 }

@@ -17,6 +17,8 @@ export interface AskOptions {
   readonly elfNotes: Uint8Array
   /** True when the notes are a live guest's: without vCPUs that run its kernel the guest has no word. */
   readonly expectVcpus: boolean
+  /** False where guest memory may not be searched for VMCOREINFO. */
+  readonly search?: boolean
   readonly signal?: AbortSignal
 }
 

@@ -7,6 +7,8 @@ const fromSource = import.meta.url.endsWith('.ts')
 /** Threads that read and compress. Made before it is known what they will work on, for they take a while to start. */
 export class CompressPool implements Disposable {
   readonly jobs: number
+  /** Resolves when every thread waits for orders; rejects when one ends before. */
+  readonly ready: Promise<void>
   readonly #workers: readonly Worker[]
   readonly #load: number[]
   readonly #pending = new Map<number, { resolve: (done: CompressDone) => void; reject: (error: Error) => void }>()
@@ -17,6 +19,11 @@ export class CompressPool implements Disposable {
     this.jobs = options.jobs
     this.#workers = Array.from({ length: options.jobs }, (_, index) => this.#start(index, { codec: options.codec }))
     this.#load = this.#workers.map(() => 0)
+    // An order that asks for nothing; each goes to another thread.
+    const started = Promise.all(this.#workers.map(() => this.run({ at: 0, pieces: [], count: 0 })))
+    this.ready = started.then(() => undefined)
+    // Whoever does not wait hears of it with the first order.
+    this.ready.catch(() => undefined)
   }
 
   /** Gives all threads the memory that orders speak of. */

@@ -1,7 +1,8 @@
 import { openCodec } from '@ullage/native'
 import { readSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
-import { BatchCompressor, type BatchMemory, type CompressSettings } from './compress-batch.ts'
+import type { SlotLayout } from './batch-slots.ts'
+import { BatchCompressor, type CompressSettings } from './compress-batch.ts'
 
 /** What a compressing thread is started with. */
 export interface CompressWorkerData {
@@ -10,8 +11,12 @@ export interface CompressWorkerData {
 
 /** Memory to work on, before the first order. */
 export interface CompressMemory {
+  /** Pages that were read. */
   readonly store: SharedArrayBuffer
-  readonly batches: readonly BatchMemory[]
+  /** `batches` of them, as `layout` says. */
+  readonly slots: SharedArrayBuffer
+  readonly layout: SlotLayout
+  readonly batches: number
   readonly settings: CompressSettings
 }
 
@@ -41,9 +46,12 @@ let compressors: readonly BatchCompressor[] = []
 
 parentPort?.on('message', (message: CompressOrder | CompressMemory) => {
   if ('store' in message) {
-    const { batches, settings } = message
+    const { settings } = message
     store = new Uint8Array(message.store)
-    compressors = batches.map((batch) => new BatchCompressor(message.store, batch, settings, codec))
+    compressors = Array.from(
+      { length: message.batches },
+      (_, index) => new BatchCompressor(message, index, settings, codec),
+    )
     return
   }
   const { id, at, pieces, batch, count } = message

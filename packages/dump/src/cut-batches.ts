@@ -1,6 +1,6 @@
 import type { GuestMemory } from '@ullage/offline-query'
 import { endOf, type PfnRange } from '@ullage/pages'
-import { batchFrames, batchPages } from './compress-batch.ts'
+import { batchFrames, batchPages } from './batch-slots.ts'
 import type { DumpPlan } from './plan-dump.ts'
 
 /** Frames that are stored together, one after another in the order of the plan. */

@@ -12,7 +12,9 @@ import { figuresOf, type GuestFigures } from './guest-figures.ts'
 import { hashFile } from './hash-file.ts'
 import { LocalArtifact, refuseUnlessFree } from './local-artifact.ts'
 import type { DumpSource } from './dump-source.ts'
+import { makeReadyPageStore } from './page-store.ts'
 import { refuseUnlessPv, rewriteGuest } from './pv-tables/rewrite-guest.ts'
+import { rehearse } from './rehearse.ts'
 import type { DumpReport } from './report.ts'
 import { usableNotes } from './usable-notes.ts'
 import { effectiveLevel, levelBits } from './verdict.ts'
@@ -20,6 +22,9 @@ import { type VerifiedArtifact, verifyArtifact } from './verify-artifact.ts'
 import { vmcoreFramesOf, vmcoreHeaderOf } from './vmcore-of-plan.ts'
 import { withVmcoreinfo } from './vmcoreinfo-note.ts'
 import { writePages } from './write-pages.ts'
+
+/** Pages that a guest may come to use between its rehearsal and its pause. */
+const SPARE_BYTES = 4 << 20
 
 /**
  * Dumps one guest: pauses it, asks both witnesses, writes what both say is there, resumes it, reads everything back,
@@ -37,7 +42,15 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   await using artifact = options.dryRun || output === undefined ? undefined : await LocalArtifact.create(output)
   // Threads start while the guest is looked at.
   using pool = artifact && new CompressPool({ jobs: options.jobs, codec: codec?.name })
-  await using lease = options.live ? undefined : await guest.pause(signal)
+  let stoodMs = 0
+  let store: SharedArrayBuffer | undefined
+  const beforeStop = async () => {
+    await pool?.ready
+    const rehearsal = await rehearse(guest, options)
+    stoodMs = rehearsal.stoodMs
+    if (pool) store = readyStore(rehearsal.writeBytes, options.memoryBytes)
+  }
+  await using lease = options.live ? undefined : await guest.pause({ ...signal, beforeStop })
 
   const before = await figuresOf(guest, signal)
   options.onProgress?.({ stage: 'classify', done: 0, total: 1 })
@@ -70,7 +83,8 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   let pausedMs = 0
   const release = async () => {
     after = await figuresOf(guest)
-    pausedMs = (await lease?.resume()) ?? 0
+    const heldMs = (await lease?.resume()) ?? 0
+    pausedMs = heldMs === 0 ? 0 : heldMs + stoodMs
   }
   const report = {
     guest,
@@ -113,6 +127,7 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
     pool,
     writer,
     copyBytes,
+    store,
     release,
   })
   const written = performance.now()
@@ -175,9 +190,10 @@ async function compressAndWrite(options: {
   pool: CompressPool
   writer: VmcoreWriter
   copyBytes: number
+  store: SharedArrayBuffer | undefined
   release: () => Promise<void>
 }): Promise<{ summary: VmcoreSummary; copied: number }> {
-  const { codec, pool, writer, copyBytes } = options
+  const { codec, pool, writer, copyBytes, store } = options
   const { memory, plan } = options.source
   const { frameBytes } = memory
   const total = plan.write.size + plan.zero.size
@@ -194,11 +210,19 @@ async function compressAndWrite(options: {
     maxCompressedBytes: codec?.maxCompressedBytes(frameBytes) ?? frameBytes,
     writer,
     copyBytes,
+    store,
     onAllRead: options.release,
     ...(signal ? { signal } : {}),
     ...(onProgress ? { onProgress: (done: number) => onProgress({ stage: 'write', done, total }) } : {}),
   })
   return { summary: await writer.finish(), copied }
+}
+
+/** Memory for what a rehearsal found is to be written, and some more; undefined where that is more than may be used. */
+function readyStore(writeBytes: number, memoryBytes: number): SharedArrayBuffer | undefined {
+  if (writeBytes === 0 || writeBytes > memoryBytes) return undefined
+  const wanted = Math.min(memoryBytes, writeBytes + writeBytes / 8 + SPARE_BYTES)
+  return makeReadyPageStore(Math.max(writeBytes, wanted - (wanted % SPARE_BYTES)))
 }
 
 /** Reads the file back, every page of it where that is wanted. Returns its sha256. */

@@ -1,10 +1,13 @@
+import { adviseHugePages } from '@ullage/native'
 import { type GuestMemory, OfflineError } from '@ullage/offline-query'
 import type { PfnRange } from '@ullage/pages'
 import type { VmcoreWriter } from '@ullage/vmcore'
-import { allocateBatch, batchPages, type CompressSettings } from './compress-batch.ts'
+import { batchPages, batchSlot, type BatchSlot, slotLayout } from './batch-slots.ts'
+import type { CompressSettings } from './compress-batch.ts'
 import type { CompressPool } from './compress-pool.ts'
 import { cutBatches, type FrameBatch } from './cut-batches.ts'
 import { DumpError } from './dump-error.ts'
+import { makePageStore } from './page-store.ts'
 import type { DumpPlan } from './plan-dump.ts'
 
 export interface WritePagesOptions {
@@ -17,6 +20,8 @@ export interface WritePagesOptions {
   readonly writer: VmcoreWriter
   /** Pages of up to so many bytes are copied at once, so that the guest is needed no longer than that takes; 0 for none. */
   readonly copyBytes: number
+  /** Memory for them that is ready; other memory is taken where they need more. */
+  readonly store?: SharedArrayBuffer | undefined
   readonly signal?: AbortSignal
   /** Told the number of frames done, of `plan.write` and `plan.zero` together. */
   readonly onProgress?: (done: number) => void
@@ -42,40 +47,29 @@ export async function writePages(options: WritePagesOptions): Promise<number> {
   return copied
 }
 
-/** What is shared with the threads of one batch, as this thread sees it. */
-interface Slot {
-  readonly output: Uint8Array
-  readonly skipped: Uint32Array
-  readonly sizes: Uint32Array
-  readonly flags: Uint32Array
-  readonly prints: Uint32Array
-}
-
 /** Batches in flight between the guest's memory and the writer. */
 class PageFlow {
   readonly #options: WritePagesOptions
   readonly #isCopied: boolean
   readonly #store: Uint8Array
   readonly #batchBytes: number
-  readonly #slots: readonly Slot[]
+  readonly #slots: readonly BatchSlot[]
 
   constructor(options: WritePagesOptions, copied: number) {
     const { memory, pool, settings, maxCompressedBytes } = options
     const { pageBytes } = settings
-    const batches = Array.from({ length: pool.jobs * 2 + 2 }, () => allocateBatch(pageBytes, maxCompressedBytes))
+    const layout = slotLayout(pageBytes, maxCompressedBytes)
+    const batches = pool.jobs * 2 + 2
+    const slots = new SharedArrayBuffer(batches * layout.slotBytes)
+    adviseHugePages(slots)
     this.#options = options
     this.#isCopied = copied > 0
     this.#batchBytes = batchPages(memory.frameBytes) * pageBytes
-    const store = new SharedArrayBuffer(this.#isCopied ? copied : batches.length * this.#batchBytes)
+    const storeBytes = this.#isCopied ? copied : batches * this.#batchBytes
+    const store = options.store && options.store.byteLength >= storeBytes ? options.store : makePageStore(storeBytes)
     this.#store = new Uint8Array(store)
-    this.#slots = batches.map((batch) => ({
-      output: new Uint8Array(batch.output),
-      skipped: new Uint32Array(batch.skipped),
-      sizes: new Uint32Array(batch.sizes),
-      flags: new Uint32Array(batch.flags),
-      prints: new Uint32Array(batch.prints),
-    }))
-    pool.use({ store, batches, settings })
+    this.#slots = Array.from({ length: batches }, (_, index) => batchSlot(slots, layout, index))
+    pool.use({ store, slots, layout, batches, settings })
   }
 
   /** Reads every page into the store. */
@@ -122,7 +116,7 @@ class PageFlow {
         })
       }
       const index = idle.pop() as number
-      const slot = this.#slots[index] as Slot
+      const slot = this.#slots[index] as BatchSlot
       const compressed = this.#compress(batch, index, this.#isCopied ? copiedAt : index * this.#batchBytes)
       compressing[index] = compressed
       copiedAt += batch.pages * memory.frameBytes
@@ -150,7 +144,7 @@ class PageFlow {
 
   async #compress(batch: FrameBatch, index: number, at: number): Promise<number> {
     const { pool } = this.#options
-    const { skipped } = this.#slots[index] as Slot
+    const { skipped } = this.#slots[index] as BatchSlot
     let frames = 0
     for (const { count, zero } of batch.runs) {
       skipped.fill(zero ? 1 : 0, frames, frames + count)

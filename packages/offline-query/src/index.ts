@@ -26,6 +26,7 @@ export {
   type NotDumped,
   type OpenGuest,
   type PauseLease,
+  type PauseOptions,
   type PopulateOnDemand,
   type RamExtent,
 } from './open-guest.ts'

@@ -66,6 +66,8 @@ export interface GuestNotes {
   readonly elfNotes: Uint8Array
   /** Number of virtual CPUs that the notes describe. */
   readonly cpus: number
+  /** For how many milliseconds a running guest was stopped for them, where it had to be. */
+  readonly stoodMs?: number
 }
 
 /** Host memory behind one guest's RAM, in bytes. */
@@ -119,6 +121,12 @@ export interface PauseLease extends AsyncDisposable {
   resume(): Promise<number>
 }
 
+export interface PauseOptions {
+  readonly signal?: AbortSignal
+  /** What its caller does while the guest still runs, to need it the shorter. */
+  readonly beforeStop?: () => Promise<void>
+}
+
 export interface GuestIdentity {
   /** Backend name, as in a guest descriptor: `virtio-balloon`, `xen`, `hyperv`. */
   readonly backend: string
@@ -140,9 +148,11 @@ export interface OpenGuest extends AsyncDisposable {
   notes(options?: { signal?: AbortSignal }): Promise<GuestNotes>
   /**
    * Stops the vCPUs and reads the layout of guest RAM again. The lease resumes them when disposed, and also when this
-   * process dies. A guest that was stopped already stays stopped. Throws OfflineError.
+   * process dies. A guest that was stopped already stays stopped. `beforeStop` is called while the pause is prepared, and
+   * vCPUs are stopped once it has resolved; where it rejects they are not, and what it throws comes through. It is not called
+   * where there is nothing to stop. Throws OfflineError.
    */
-  pause(options?: { signal?: AbortSignal }): Promise<PauseLease>
+  pause(options?: PauseOptions): Promise<PauseLease>
   /** Asks the host for figures only: allocates nothing in the guest's memory. */
   hostMemory(): Promise<HostMemory>
   /** What balloons and memory devices have done with frames, at this moment. Absent where nothing is known of them. */

@@ -1,0 +1,39 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { picture } from './picture.ts'
+import { outcomesOf, type Results, resultsText } from './results.ts'
+import { markdown } from './table.ts'
+
+const RESULTS = join(import.meta.dirname, 'results')
+const README = join(import.meta.dirname, 'README.md')
+const BEGIN = '<!-- results: written by npm run bench -- --keep -->'
+const END = '<!-- end of results -->'
+/** Pixels of the PNG for one of the drawing. */
+const SCALE = 2
+
+/** Replaces the kept results, their picture as SVG and PNG, and the table in the README. */
+export async function keepResults(results: Results): Promise<void> {
+  const outcomes = outcomesOf(results)
+  const svg = picture(results, outcomes)
+  writeFileSync(join(RESULTS, 'bench.json'), resultsText(results))
+  writeFileSync(join(RESULTS, 'bench.svg'), svg)
+  writeFileSync(join(RESULTS, 'bench.png'), await asPng(svg))
+  const readme = readFileSync(README, 'utf8')
+  const [start, end] = [readme.indexOf(BEGIN), readme.indexOf(END)]
+  if (start === -1 || end < start)
+    throw new Error(`${README} does not say where results go: between ${BEGIN} and ${END}`)
+  const section = `${BEGIN}\n\`${results.command}\`\n\n${markdown(results, outcomes)}`
+  writeFileSync(README, `${readme.slice(0, start)}${section}${readme.slice(end)}`)
+}
+
+async function asPng(svg: string): Promise<Uint8Array> {
+  const { Resvg } = await import('@resvg/resvg-js')
+  const require = createRequire(import.meta.url)
+  // Letters of a font of our own: a server may have none.
+  const fontFiles = ['DejaVuSans.ttf', 'DejaVuSans-Bold.ttf'].map((name) =>
+    require.resolve(`dejavu-fonts-ttf/ttf/${name}`),
+  )
+  const font = { fontFiles, loadSystemFonts: false, defaultFontFamily: 'DejaVu Sans' }
+  return new Resvg(svg, { font, fitTo: { mode: 'zoom', value: SCALE } }).render().asPng()
+}
