@@ -38,6 +38,8 @@ export interface Disagreements {
   readonly protectedUnbacked: number
   /** Frames whose state a costly host was not asked for, because the guest's word leaves them out at every level. */
   readonly notAsked: number
+  /** True when the guest's own word cannot be had because the host backs no memory behind page tables it is found by. */
+  readonly wordLost: boolean
   /** True when memory the guest relies on may be gone. */
   readonly alarm: boolean
 }
@@ -171,7 +173,11 @@ export function countFrames(plan: DumpPlan, zeroPages = 0): FrameCounts {
 /** More than this share of the frames in use without memory raises the alarm. */
 const ALARM_SHARE = 0.01
 
-export function findDisagreements(plan: DumpPlan, frameBytes: number, notAsked = 0): Disagreements {
+export function findDisagreements(
+  plan: DumpPlan,
+  frameBytes: number,
+  { notAsked = 0, wordLost = false }: Partial<Pick<Disagreements, 'notAsked' | 'wordLost'>> = {},
+): Disagreements {
   const at = (guestClass: number, hostState: number) => plan.counts[guestClass * hostStates.length + hostState] ?? 0
   const reclaimable = at(GUEST_CLASS.offline, HOST_STATE.backed) + at(GUEST_CLASS.offline, HOST_STATE.swapped)
   const inUse = hostStates.reduce((sum, _, state) => sum + at(GUEST_CLASS.inUse, state), 0)
@@ -188,14 +194,20 @@ export function findDisagreements(plan: DumpPlan, frameBytes: number, notAsked =
     missing: plan.notes[NOTE.missing] ?? 0,
     protectedUnbacked: plan.protectedUnbacked,
     notAsked,
-    alarm: plan.protectedUnbacked > 0 || suspicious > inUse * ALARM_SHARE,
+    wordLost,
+    alarm: wordLost || plan.protectedUnbacked > 0 || suspicious > inUse * ALARM_SHARE,
   }
 }
 
 /** One sentence for each disagreement a person must see. */
 export function disagreementWarnings(found: Disagreements): Warning[] {
   const warnings: Warning[] = []
-  if (found.protectedUnbacked > 0) {
+  if (found.wordLost) {
+    warnings.push({
+      code: 'WORD_LOST',
+      text: "the host backs no memory behind what the guest's own word is found by, page tables or what they lead to: memory it relies on may be gone, or the notes or the host's word are another guest's",
+    })
+  } else if (found.protectedUnbacked > 0) {
     warnings.push({
       code: 'PROTECTED_UNBACKED',
       text: `the host backs no memory behind ${found.protectedUnbacked} frames that the guest's kernel relies on (its image, page tables or struct pages)`,

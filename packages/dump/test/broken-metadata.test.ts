@@ -49,6 +49,8 @@ function expectHostOnly(report: DumpReport, code: string, reason: RegExp): void 
   expect(byFate.leaveOut).toBe(0)
   expect((byFate.write ?? 0) + (byFate.zero ?? 0)).toBe(FRAMES)
   expect(report.warnings).toContainEqual({ code, text: expect.stringMatching(reason) })
+  // What the word is looked for in was all there.
+  expect(report.disagreements).toMatchObject({ wordLost: false, alarm: false })
 }
 
 describe('no kernel can be found', () => {
@@ -97,7 +99,24 @@ describe('no kernel can be found', () => {
         code: 'NO_VALID_VMCOREINFO',
         text: expect.stringMatching(/by its x86-64 four-level page tables it is unreadable/),
       },
+      { code: 'WORD_LOST' },
     ])
+    expect(report.disagreements).toMatchObject({ wordLost: true, alarm: true })
+  })
+
+  test.each([
+    ['nothing but notes', (notes: { note: Uint8Array }) => notes.note],
+    ['nothing but notes of vCPUs', (notes: { vcpuNote: Uint8Array }) => notes.vcpuNote],
+  ])('with a host that backs nothing of the guest, and %s: the alarm is raised', async (_, notes) => {
+    const { guest, kernel } = ballooned()
+    guest.unbacked.add({ start: 0, count: FRAMES })
+    await using open = openSyntheticGuest(guest, { elfNotes: notes(kernel), unbackedReads: 'nothing' })
+    const report = await pagesOf(open, { pause: false })
+    expect(report.trust).toBe('host')
+    expect(report.disagreements).toMatchObject({ wordLost: true, alarm: true })
+    expect(report.warnings.map(({ code }) => code)).toContain('WORD_LOST')
+    const forced = await pagesOf(open, { pause: false, trust: 'host' })
+    expect(forced.disagreements).toMatchObject({ wordLost: false, alarm: false })
   })
 })
 
@@ -179,8 +198,9 @@ describe('mem_map in part', () => {
     const { guest, kernel } = ballooned()
     for (const start of kernel.sectionPfns) guest.unbacked.add({ start, count: 1 })
     await using open = openSyntheticGuest(guest, { elfNotes: kernel.note })
-    const { warnings } = await pagesOf(open, { pause: false })
+    const { warnings, disagreements } = await pagesOf(open, { pause: false })
     expect(warnings[0]).toMatchObject({ code: 'NO_VALID_VMCOREINFO', text: expect.stringContaining('mem_section') })
+    expect(disagreements).toMatchObject({ wordLost: true, alarm: true })
   })
 })
 

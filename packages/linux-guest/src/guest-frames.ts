@@ -6,6 +6,8 @@ export class GuestFrames {
   readonly view: GuestView
   readonly frameBytes: number
   readonly frameShift: number
+  /** Frames of guest RAM that one by one could not be read; each as often as it was tried. */
+  missed = 0
   readonly #inFramesOf = new Map<number, GuestFrames | undefined>()
 
   constructor(view: GuestView) {
@@ -48,7 +50,9 @@ export class GuestFrames {
 
   /** Fills `into` with one frame and returns true, or returns false. */
   readFrame(pfn: number, into: Uint8Array): boolean {
-    return this.view.tryRead({ start: pfn, count: 1 }, into)
+    if (this.view.tryRead({ start: pfn, count: 1 }, into)) return true
+    if (this.isRam(pfn)) this.missed++
+    return false
   }
 
   /**
