@@ -1,7 +1,7 @@
 import { asBuffer } from './zero-page.ts'
 
 /** Pages that are remembered: a power of two, so that the lowest bits of a print are its place. */
-const SLOTS = 1 << 18
+const SLOTS = 1 << 19
 /** Words of a slot, which lie in one cache line: print, size, position as two halves. */
 const SLOT_WORDS = 4
 const HALF = 2 ** 32
@@ -12,8 +12,8 @@ export type ReadBack = (into: Uint8Array, position: number) => void
 /**
  * Finds stored pages with the very bytes of a new one, so that both can stand in the file once. A print, which whoever
  * compressed the page makes of its content, leads to a page that may be equal; all bytes are then compared, so that prints
- * need not be good and a guest that makes them collide only keeps pages from being shared. Remembers 2^18 prints, in
- * 4 MiB, each until another comes to its place.
+ * need not be good and a guest that makes them collide only keeps pages from being shared. Remembers 2^19 prints, in
+ * 8 MiB, each until another comes to its place.
  */
 export class SharedPages {
   readonly #readBack: ReadBack
