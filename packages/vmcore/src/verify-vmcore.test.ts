@@ -50,6 +50,19 @@ test('decompresses with what it is given rather than with what the vmcore was op
   expect(await verifyVmcore(vmcore, { decompress })).toMatchObject({ pages: 18_000 })
 })
 
+test('a page whose codec is missing on this machine is not called broken', async () => {
+  const path = join(dir, 'missing')
+  await writeDump(path, { format: 'kdump', compression: 'lzo', present: runs, stored: runs, fill: fillByPfn })
+  await using vmcore = await openVmcore(path)
+  const lzo = (): never => {
+    throw Object.assign(new Error('lzo needs liblzo2.so.2'), { code: 'LIBRARY_MISSING' })
+  }
+  await expect(verifyVmcore(vmcore, { decompress: { lzo } })).rejects.toMatchObject({
+    code: 'UNSUPPORTED',
+    message: expect.stringMatching(/^pfn 0xa at offset \d+ is compressed with lzo: lzo needs liblzo2\.so\.2$/),
+  })
+})
+
 test('frames that share a page: it is decompressed once for each table', async () => {
   const path = join(dir, 'shared')
   const some = [{ start: 1, count: 6000 }]
