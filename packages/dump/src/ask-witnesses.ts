@@ -50,7 +50,11 @@ async function askHostFirst(guest: OpenGuest, options: AskOptions): Promise<Answ
   const sized = (frameBytes: number) => inFramesOf(frameBytes, { memory, host }, backing.capabilities.unbackedReads)
   const word = refusal
     ? hostOnly(refusal)
-    : await readGuestWord(guest, read, { ...options, inFramesOf: (bytes) => viewOf(guest, sized(bytes)) })
+    : await readGuestWord(guest, read, {
+        ...options,
+        nextReadable: (pfn, limit) => host.nextReadable(pfn, limit),
+        inFramesOf: (bytes) => viewOf(guest, sized(bytes)),
+      })
   // Notes may claim pages smaller than what the backend can tell apart: no kernel was found that has them.
   const noted = word.linux?.pageBytes ?? notedPageBytes(guest.identity.machine, options.elfNotes) ?? 0
   return {

@@ -28,6 +28,8 @@ export async function readGuestWord(
     expectVcpus: boolean
     trust: Trust
     search?: boolean
+    /** As in `GuestView`. */
+    nextReadable?: (pfn: number, limit: number) => number
     /** The same memory in frames of another size, where it can be had so. */
     inFramesOf?: (frameBytes: number) => GuestView | undefined
     signal?: AbortSignal
@@ -43,6 +45,7 @@ export async function readGuestWord(
         machine: identity.machine,
         tryRead: read,
         toPfn: (gfn) => addressSpace.toPfn(gfn),
+        ...(options.nextReadable ? { nextReadable: options.nextReadable } : {}),
         ...(options.inFramesOf ? { inFramesOf: options.inFramesOf } : {}),
       },
       {

@@ -28,7 +28,7 @@ export interface Disagreements {
   readonly untouched: number
   /** Frames in use that the host does not back. */
   readonly inUseUnbacked: number
-  /** Those of them that nobody holds: free memory on a list of the kernel's, never touched. */
+  /** Those of them that nobody holds: free memory on a list of the kernel's, or set aside at boot; never touched. */
   readonly idleUnbacked: number
   /** Frames left out because they are in use, unbacked, and the kernel cannot say offline. */
   readonly offlineUntold: number

@@ -3,8 +3,9 @@ import { encodeElfNote } from '@ullage/layout'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { dumpDefaults, type DumpReport, dumpGuest, pagesOf } from '../src/index.ts'
+import { HostStates } from '../src/host-states.ts'
 
 const SECTION = 32_768
 const UNBACKED = { start: 40_000, count: 1000 }
@@ -86,6 +87,19 @@ describe('no kernel can be found', () => {
     const { guest, kernel } = ballooned()
     guest.memory.frame(kernel.vmcoreinfoPfn).fill(0)
     expectHostOnly(await dump(guest, noteOf(change(kernel.vmcoreinfo))), 'NO_VALID_VMCOREINFO', reason)
+  })
+
+  test('in a terabyte that the host backs little of: what has no memory is not searched', async () => {
+    const frames = 2 ** 28
+    const guest = new SyntheticGuest({ extents: [{ start: 0, count: frames }] })
+    guest.unbacked.add({ start: 512, count: frames - 1024 })
+    const asked = vi.spyOn(HostStates.prototype, 'isReadable')
+    await using open = openSyntheticGuest(guest)
+    const report = await pagesOf(open, { pause: false })
+    expect(report.frames.byClass.unknown).toMatchObject({ backed: 1024, unbacked: frames - 1024 })
+    expect(asked.mock.calls.length).toBeLessThan(10_000)
+    asked.mockRestore()
+    expect(guest.forbidden).toEqual([])
   })
 
   test('with the root page table in a frame that the host does not back', async () => {

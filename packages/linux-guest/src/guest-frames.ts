@@ -48,6 +48,11 @@ export class GuestFrames {
     return last ? endOf(last) : 0
   }
 
+  /** The first frame at or after `pfn`, below `limit`, that may be readable; `limit` when there is none. */
+  nextReadable(pfn: number, limit: number): number {
+    return this.view.nextReadable?.(pfn, limit) ?? pfn
+  }
+
   /** Fills `into` with one frame and returns true, or returns false. */
   readFrame(pfn: number, into: Uint8Array): boolean {
     if (this.view.tryRead({ start: pfn, count: 1 }, into)) return true
