@@ -6,8 +6,9 @@ const FRAMES_PER_GIB = GIB / FRAME_BYTES
 export interface UnitCosts {
   /** Before and after all else: the start of the process. */
   readonly startMs: number
-  /** Per GiB of guest, one thread. */
+  /** Per GiB of guest, with as many threads as were used when it was measured. */
   readonly classifyMsPerGib: number
+  readonly classifyCpuMsPerGib: number
   /** CPU per GiB of pages written: read, test for zeros, compress, append. */
   readonly writeCpuMsPerGib: number
   /** One thread that only reads, per GiB. */
@@ -67,7 +68,7 @@ export function simulateGuest(shape: GuestShape, costs: UnitCosts): GuestCost {
     verifyMs,
     totalMs: costs.startMs + classifyMs + writeMs + verifyMs,
     pausedMs: classifyMs + (writtenBytes <= memoryBytes ? copyMs : writeMs),
-    cpuMs: costs.startMs + classifyMs + written * (costs.writeCpuMsPerGib + costs.verifyCpuMsPerGib),
+    cpuMs: gib * costs.classifyCpuMsPerGib + written * (costs.writeCpuMsPerGib + costs.verifyCpuMsPerGib),
     peakBytes: costs.peakBytes + ((gib - costs.peakGib) * FRAMES_PER_GIB * costs.bitsPerFrame) / 8,
   }
 }

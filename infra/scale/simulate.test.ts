@@ -6,6 +6,7 @@ const GIB = 2 ** 30
 const costs: UnitCosts = {
   startMs: 100,
   classifyMsPerGib: 2,
+  classifyCpuMsPerGib: 3,
   writeCpuMsPerGib: 4000,
   readMsPerGib: 250,
   verifyCpuMsPerGib: 2000,
@@ -27,7 +28,7 @@ test('a guest whose pages do not fit stays paused until all are written', () => 
     verifyMs: 128_000,
     totalMs: 100 + 4096 + 256_000 + 128_000,
     pausedMs: 4096 + 256_000,
-    cpuMs: 100 + 4096 + 1_024_000 + 512_000,
+    cpuMs: 6144 + 1_024_000 + 512_000,
     // 1 TiB more than was measured: 2^28 frames of 4 bits.
     peakBytes: 300e6 + 2 ** 27,
   })

@@ -36,8 +36,8 @@ function unitTable({ bench, costs, measuredHere }: Inputs): string[] {
       [
         ['start of the process, wall', time(little.startMs)],
         [
-          'classify, one thread, wall, of a synthetic guest of 1 TiB',
-          `${time(little.classifyMsPerGib)} per GiB of guest`,
+          'classify, of a synthetic guest of 1 TiB, wall and CPU',
+          `${time(little.classifyMsPerGib)} and ${time(little.classifyCpuMsPerGib)} per GiB of guest`,
         ],
         [
           `write, ${assumptions.codec}, CPU, level 1 less level 31`,

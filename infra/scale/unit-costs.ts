@@ -45,6 +45,7 @@ export function unitCosts(results: Results, level: Level, hashMsPerGib: number):
   return {
     startMs: figure(keys.version, 'wallMs'),
     classifyMsPerGib: figure(keys.classify(LARGER_GIB), 'classifyMsPerGib'),
+    classifyCpuMsPerGib: figure(keys.classify(LARGER_GIB), 'cpuMs') / LARGER_GIB,
     writeCpuMsPerGib,
     readMsPerGib: figure(keys.running, 'copyMs') / copiedGib,
     verifyCpuMsPerGib: (figure(keys.verify(filter(1)), 'cpuMs') - figure(keys.version, 'cpuMs')) / figure(much, 'gib'),
