@@ -7,6 +7,7 @@ const INFO = [
   'used_memory:1000',
   'mem_clients_normal:200',
   'mem_aof_buffer:50',
+  'used_memory_scripts_eval:30',
   'connected_clients:3',
   'total_net_input_bytes:70',
   'total_net_output_bytes:30',
@@ -29,7 +30,7 @@ test('what INFO says', () => {
     hashReads: 6,
     netBytes: 100,
     cpuMs: 1750,
-    dataBytes: 750,
+    dataBytes: 720,
     clients: 3,
     clientBytes: 200,
   })

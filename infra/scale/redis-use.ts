@@ -22,7 +22,7 @@ export interface RedisState extends RedisUse {
   readonly version: string
   /** Hashes read whole (HGETALL): the API does that once when it looks at a dump. */
   readonly hashReads: number
-  /** Of keys and values: without the buffers of clients and of the append-only file. */
+  /** Of keys and values: without scripts, and without the buffers of clients and of the append-only file. */
   readonly dataBytes: number
   readonly clients: number
   readonly clientBytes: number
@@ -61,7 +61,10 @@ export function parseInfo(text: string, atMs: number): RedisState {
     hashReads: sum((name) => name === 'hgetall'),
     netBytes: number('total_net_input_bytes') + number('total_net_output_bytes'),
     cpuMs: (number('used_cpu_user') + number('used_cpu_sys')) * 1000,
-    dataBytes: number('used_memory') - number('mem_clients_normal') - number('mem_aof_buffer'),
+    dataBytes: ['mem_clients_normal', 'mem_aof_buffer', 'used_memory_scripts_eval'].reduce(
+      (left, name) => left - number(name),
+      number('used_memory'),
+    ),
     clients: number('connected_clients'),
     clientBytes: number('mem_clients_normal'),
   }
