@@ -13,7 +13,14 @@ import {
   type PauseLease,
 } from '@ullage/offline-query'
 import { mergeRanges } from '@ullage/pages'
-import { type GuestPause, pauseGuest, type QmpClient, refuseUnsuitable, virtioMemDevices } from '@ullage/qemu'
+import {
+  type Guardian,
+  type GuestPause,
+  pauseGuest,
+  type QmpClient,
+  refuseUnsuitable,
+  virtioMemDevices,
+} from '@ullage/qemu'
 import { liveNotes } from './live-notes.ts'
 import { openLiveRam } from './live-ram.ts'
 import type { Warning } from './live-warnings.ts'
@@ -36,6 +43,8 @@ export interface LiveParts {
   readonly told: readonly Warning[]
   /** Descriptor of the guest's lock. */
   readonly lockFd: number
+  /** What guards the guest when it is paused for the first time, started already. */
+  readonly guardian: Guardian | undefined
   readonly options: Pick<OpenQemuGuestOptions, 'backend' | 'stateDir' | 'guardianScope'>
   /** Closes everything above. */
   readonly resources: OpenResources
@@ -50,6 +59,7 @@ export class QemuGuest implements OpenGuest {
   readonly #parts: LiveParts
   #told: readonly Warning[]
   #pause: GuestPause | undefined
+  #guardian: Guardian | undefined
 
   constructor(parts: LiveParts) {
     this.identity = { backend: parts.options.backend, machine: parts.machine, kind: 'live' }
@@ -57,6 +67,7 @@ export class QemuGuest implements OpenGuest {
     this.backing = parts.ram
     this.#told = parts.told
     this.#parts = parts
+    this.#guardian = parts.guardian
   }
 
   get warnings(): readonly Warning[] {
@@ -80,7 +91,9 @@ export class QemuGuest implements OpenGuest {
       const { client, process, ram, witness, lockFd } = this.#parts
       const { stateDir, guardianScope: scope } = this.#parts.options
       await refuseUnsuitable(client, options)
-      const pause = await pauseGuest(client, { stateDir, lockFd, scope, signal: options.signal })
+      const guardian = this.#guardian
+      this.#guardian = undefined
+      const pause = await pauseGuest(client, { stateDir, lockFd, scope, guardian, signal: options.signal })
       this.#pause = pause
       try {
         const now = await openLiveRam(client, process, options)
