@@ -73,6 +73,7 @@ describe('a wrong call', () => {
     ['an unknown format', ['dump', 'a.json', '-o', 'y', '--format', 'raw'], /--format: expected kdump\|flattened\|elf/],
     ['an unknown trust', ['dump', 'a.json', '-o', 'y', '--trust', 'me'], /--trust: expected guest\|both\|host/],
     ['no jobs', ['dump', 'a.json', '-o', 'y', '--jobs', '0'], /--jobs: expected an integer from 1/],
+    ['no jobs to verify with', ['verify', 'y', '--jobs', '0'], /--jobs: expected an integer from 1/],
     ['two forms of output', ['pages', 'a.json', '--json', '--runs'], /exclude each other/],
     ['verify of nothing', ['verify', '/nonexistent/file'], /\/nonexistent\/file/],
   ])('%s ends with status 2', async (_, args, message) => {
@@ -184,7 +185,7 @@ test('memory without any VMCOREINFO is dumped by the host alone, and the report 
   const result = await run('dump', files('g6', [whole]), '-o', join(folder, 'hostonly.vmcore'), '--report', report)
   expect(result.stderr).toMatch(/VMCOREINFO/)
   expect(result.status).toBe(0)
-  const verified = await run('verify', join(folder, 'hostonly.vmcore'))
+  const verified = await run('verify', join(folder, 'hostonly.vmcore'), '--jobs', '2')
   expect(verified.status).toBe(0)
   rmSync(join(folder, 'hostonly.vmcore'))
   rmSync(report)

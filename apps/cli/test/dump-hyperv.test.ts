@@ -205,6 +205,19 @@ describe('frames that are fake-offline inside a range the host says it added', (
     expect(sum).toBe(unbackedBy('backing').size)
   })
 
+  test('ranges that leave the guest without its page tables raise the alarm', async () => {
+    const ranges = join(folder, 'all.json')
+    writeFileSync(ranges, JSON.stringify({ ballooned: [[0, 0x1_0000]], hotAdded: [] }))
+    const { stdout, stderr } = await ullage('pages', guestOf('no-word', { ranges }), '--json')
+    expect(stderr).toMatch(
+      /warning: the host backs no memory behind what the guest's own word is found by.*\[WORD_LOST\]/,
+    )
+    expect(JSON.parse(stdout)).toMatchObject({
+      trust: 'host',
+      disagreements: { wordLost: true, alarm: true },
+    })
+  })
+
   test('ranges and messages that contradict each other claim nothing, and say so', async () => {
     const ranges = join(folder, 'less.json')
     writeFileSync(ranges, JSON.stringify({ ballooned: [[10_240, 512]], hotAdded: [[0x80_0000, 25_600]] }))

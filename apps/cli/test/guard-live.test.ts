@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { GuardedKind, GuardReport } from '@ullage/dump'
+import type { GuardedKind, GuardReport, PagesReport } from '@ullage/dump'
 import { bootGuest, framesWithFlag, KEXEC_KERNEL, KPF, type LabGuest } from '@ullage/lab'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { runUllage } from './run-ullage.ts'
@@ -82,6 +82,13 @@ describe.each(['bookworm', 'sid'] as const)('a live guest of era %s', (era) => {
 
   test('that has loaded nothing has nothing to guard', async () => {
     expect((await guard()).report.ranges).toEqual([])
+  })
+
+  test('has a crashkernel= area that was never touched, which is no reason for alarm', async () => {
+    const { stdout } = await ullage('pages', descriptor, '--json')
+    const { disagreements } = JSON.parse(stdout) as PagesReport
+    expect(disagreements.idleUnbacked).toBeGreaterThan((60 * MiB) / FRAME_BYTES)
+    expect(disagreements).toMatchObject({ protectedUnbacked: 0, alarm: false })
   })
 
   test('is guarded where kexec puts the kernel, and every ballooned frame there is told', async () => {

@@ -122,6 +122,19 @@ test('memory of virtio-mem that was never plugged is not there, whatever QEMU wo
   expect(status).toBe(1)
 })
 
+test('a range of all addresses is told in a sentence; no balloon has what is no guest RAM', async () => {
+  const { descriptor } = await unpackFixture('virtio-v6.12-balloon')
+  const { status, report } = await guardJson(descriptor, '--range', '0xc000000-9007199254740991')
+  expect(status).toBe(1)
+  const frames = 2 ** 41 - 49_152
+  expect(report.frames).toEqual({ guarded: frames, missing: { nothing: frames, filled: 0, taken: 0 } })
+  expect(report.missing).toEqual([{ start: 49_152, count: frames, guest: null, host: 'unbacked', touch: 'nothing' }])
+  expect(report.giveBack).toBeUndefined()
+  const { stdout } = await guard(descriptor, '--range', '0-9007199254740991')
+  expect(stdout).toMatch(/^  0x0-0x20000000000000 {2}2199023255552 frames {2}asked for, \d+ missing$/m)
+  expect(stdout).toMatch(/no guest RAM: not there/)
+})
+
 test.each([
   ['0x1000', /expected START-END/],
   ['0x2000-0x1000', /START below END/],

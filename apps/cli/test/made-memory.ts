@@ -79,6 +79,7 @@ export function reportOf(runs: readonly PlanRun[], frameBytes = 4096): PagesRepo
       missing: 0,
       protectedUnbacked: 0,
       notAsked: 0,
+      wordLost: false,
       alarm: false,
     },
     trust: 'guest',

@@ -1,5 +1,10 @@
-import { dumpGuest, pagesOf } from '@ullage/dump'
+import { dumpDefaults, dumpGuest, pagesOf } from '@ullage/dump'
 import { loadDescriptor, openGuest } from '@ullage/guests'
 import { serveParent } from './serve-parent.ts'
 
-serveParent({ loadDescriptor, openGuest, dumpGuest, pagesOf })
+serveParent({
+  loadDescriptor,
+  openGuest,
+  dumpGuest: (guest, options) => dumpGuest(guest, { ...dumpDefaults, ...options }),
+  pagesOf,
+})

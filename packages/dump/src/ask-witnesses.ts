@@ -17,6 +17,8 @@ export interface AskOptions {
   readonly elfNotes: Uint8Array
   /** True when the notes are a live guest's: without vCPUs that run its kernel the guest has no word. */
   readonly expectVcpus: boolean
+  /** False where guest memory may not be searched for VMCOREINFO. */
+  readonly search?: boolean
   readonly signal?: AbortSignal
 }
 
@@ -48,11 +50,16 @@ async function askHostFirst(guest: OpenGuest, options: AskOptions): Promise<Answ
   const sized = (frameBytes: number) => inFramesOf(frameBytes, { memory, host }, backing.capabilities.unbackedReads)
   const word = refusal
     ? hostOnly(refusal)
-    : await readGuestWord(guest, read, { ...options, inFramesOf: (bytes) => viewOf(guest, sized(bytes)) })
-  const pageBytes = word.linux?.pageBytes ?? notedPageBytes(guest.identity.machine, options.elfNotes)
+    : await readGuestWord(guest, read, {
+        ...options,
+        nextReadable: (pfn, limit) => host.nextReadable(pfn, limit),
+        inFramesOf: (bytes) => viewOf(guest, sized(bytes)),
+      })
+  // Notes may claim pages smaller than what the backend can tell apart: no kernel was found that has them.
+  const noted = word.linux?.pageBytes ?? notedPageBytes(guest.identity.machine, options.elfNotes) ?? 0
   return {
     word,
-    ...sized(pageBytes ?? memory.frameBytes),
+    ...sized(Math.max(noted, memory.frameBytes)),
     classify: (window, into) => word.classify(window, into),
   }
 }

@@ -5,7 +5,7 @@ import type { Examination } from './examine-guest.ts'
 import { changeWarnings, figuresReport, type GuestFigures } from './guest-figures.ts'
 import { peakBytes } from './peak-bytes.ts'
 import type { RewrittenGuest } from './pv-tables/rewrite-guest.ts'
-import { countFrames, type DumpReport, summarizeGuest } from './report.ts'
+import { countFrames, type DumpReport, summarizeGuest, type Warning } from './report.ts'
 import { effectiveLevel } from './verdict.ts'
 
 /** What `buildReport` is made from. */
@@ -28,8 +28,26 @@ export interface ReportParts {
     readonly verified: number
   }
   /** Undefined for a dry run. */
-  readonly artifact?: { readonly file: string; readonly sha256: string; readonly summary: VmcoreSummary }
+  readonly artifact?: {
+    readonly file: string
+    readonly sha256: string
+    readonly verified: boolean
+    readonly summary: VmcoreSummary
+  }
+  /** Bytes of pages that were copied before the guest was let go. */
+  readonly copied?: number
   readonly estimate?: { readonly atLeastBytes: number; readonly atMostBytes: number }
+}
+
+/** Why a guest stood still until its last page was written, where it did. */
+function pauseWarnings({ mode, options, artifact, copied, examined }: ReportParts): Warning[] {
+  if (mode !== 'paused' || !artifact || copied !== 0) return []
+  const { plan, memory } = examined
+  const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`
+  if (plan.write.size === 0) return []
+  const found = `${mebibytes(plan.write.size * memory.frameBytes)} of pages were to be written`
+  const text = `the guest stood still until its last page was compressed: ${found}, and only ${mebibytes(options.memoryBytes)} may be copied (--memory)`
+  return [{ code: 'PAUSED_THROUGHOUT', text }]
 }
 
 /** What stands beside the artifact. */
@@ -47,11 +65,12 @@ export function buildReport(parts: ReportParts): DumpReport {
     warnings: [
       ...examined.warnings,
       ...(rewritten?.warnings() ?? []),
+      ...pauseWarnings(parts),
       ...(parts.mode === 'live'
         ? [{ code: 'LIVE', text: 'the guest ran while it was dumped: frames may contradict one another' }]
         : changeWarnings(before, after)),
     ],
-    consistency: { mode: parts.mode, pausedMs: Math.round(parts.pausedMs) },
+    consistency: { mode: parts.mode, pausedMs: Math.round(parts.pausedMs), copiedBytes: parts.copied ?? 0 },
     process: { peakBytes: peakBytes(), codec: parts.codec },
     ...(rewritten && artifact ? { pvTables: rewritten.report() } : {}),
     ...(artifact
@@ -60,12 +79,14 @@ export function buildReport(parts: ReportParts): DumpReport {
             file: artifact.file,
             bytes: artifact.summary.bytes,
             sha256: artifact.sha256,
+            verified: artifact.verified,
             format: options.format,
             compression: options.format === 'elf' ? ('none' as const) : options.compression,
             level: effectiveLevel(examined.policy),
             requestedLevel: options.level,
             pages: artifact.summary.pages,
             zeroPages: artifact.summary.zeroPages,
+            sharedPages: artifact.summary.sharedPages,
           },
         }
       : {}),

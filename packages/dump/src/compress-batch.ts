@@ -1,27 +1,6 @@
 import type { PageCodec } from '@ullage/native'
 import { isZeroPage } from '@ullage/vmcore'
-
-/** What one worker compresses together, in bytes of pages. */
-const BATCH_BYTES = 1 << 20
-
-/** Frames compressed together by one worker. */
-export function batchFrames(pageBytes: number): number {
-  return Math.max(1, Math.floor(BATCH_BYTES / pageBytes))
-}
-
-/** Memory shared between the dumping thread and its compressing threads, for one batch. All of it is reused. */
-export interface BatchMemory {
-  /** Page content, frame after frame, as read from the guest. */
-  readonly input: SharedArrayBuffer
-  /** Payloads, one after the other. */
-  readonly output: SharedArrayBuffer
-  /** Uint32 a frame: in, 1 for a frame that is zeros without being read, else 0. */
-  readonly skipped: SharedArrayBuffer
-  /** Uint32 a frame: out, payload bytes; 0 for a page of zeros. */
-  readonly sizes: SharedArrayBuffer
-  /** Uint32 a frame: out, flags of the page. */
-  readonly flags: SharedArrayBuffer
-}
+import { batchSlot, type BatchSlot, type SlotLayout } from './batch-slots.ts'
 
 export interface CompressSettings {
   readonly pageBytes: number
@@ -31,69 +10,72 @@ export interface CompressSettings {
   readonly compressedFlag: number
 }
 
-/** Bytes that the output of one batch can take: a codec may need more room than the page it fails to shrink. */
-export function outputBytes(pageBytes: number, maxCompressedBytes: number): number {
-  return (batchFrames(pageBytes) - 1) * pageBytes + Math.max(pageBytes, maxCompressedBytes)
-}
-
-export function allocateBatch(pageBytes: number, maxCompressedBytes: number): BatchMemory {
-  const frames = batchFrames(pageBytes)
-  return {
-    input: new SharedArrayBuffer(frames * pageBytes),
-    output: new SharedArrayBuffer(outputBytes(pageBytes, maxCompressedBytes)),
-    skipped: new SharedArrayBuffer(frames * 4),
-    sizes: new SharedArrayBuffer(frames * 4),
-    flags: new SharedArrayBuffer(frames * 4),
-  }
-}
-
 /**
- * Views over one batch and its compression: zero test, then the codec, then the page as it is where the codec does not
- * make it smaller. Returns the bytes of all payloads.
+ * Compresses batches: zero test, then the codec, then the page as it is where the codec does not make it smaller. `store`
+ * holds the pages that were read.
  */
 export class BatchCompressor {
   readonly #settings: CompressSettings
   readonly #codec: PageCodec | undefined
-  readonly #inputBytes: Buffer
-  readonly #input: Uint8Array
-  readonly #output: Uint8Array
-  readonly #skipped: Uint32Array
-  readonly #sizes: Uint32Array
-  readonly #flags: Uint32Array
+  readonly #store: Buffer
+  readonly #storeWords: Int32Array
+  readonly #slot: BatchSlot
 
-  constructor(memory: BatchMemory, settings: CompressSettings, codec: PageCodec | undefined) {
+  constructor(
+    memory: { store: SharedArrayBuffer; slots: SharedArrayBuffer; layout: SlotLayout },
+    index: number,
+    settings: CompressSettings,
+    codec: PageCodec | undefined,
+  ) {
     this.#settings = settings
     this.#codec = codec
-    this.#inputBytes = Buffer.from(memory.input)
-    this.#input = new Uint8Array(memory.input)
-    this.#output = new Uint8Array(memory.output)
-    this.#skipped = new Uint32Array(memory.skipped)
-    this.#sizes = new Uint32Array(memory.sizes)
-    this.#flags = new Uint32Array(memory.flags)
+    this.#store = Buffer.from(memory.store)
+    this.#storeWords = new Int32Array(memory.store)
+    this.#slot = batchSlot(memory.slots, memory.layout, index)
   }
 
-  compress(count: number): number {
+  /** Compresses `count` frames, whose pages stand in the store from byte `at` on. Returns the bytes of all payloads. */
+  compress(count: number, at: number): number {
     const { pageBytes, shareZeroPages, compressedFlag } = this.#settings
+    const { output, skipped, sizes, flags, prints } = this.#slot
+    const store = this.#store
+    let offset = at
     let written = 0
     for (let i = 0; i < count; i++) {
-      const offset = i * pageBytes
-      if (this.#skipped[i] === 1 || (shareZeroPages && isZeroPage(this.#inputBytes, offset, pageBytes))) {
-        this.#sizes[i] = 0
-        this.#flags[i] = 0
-        continue
-      }
-      const size = this.#codec ? this.#codec.compress(this.#input, offset, pageBytes, this.#output, written) : pageBytes
-      if (size < pageBytes) {
-        this.#sizes[i] = size
-        this.#flags[i] = compressedFlag
+      sizes[i] = 0
+      flags[i] = 0
+      if (skipped[i] === 1) continue
+      if (!shareZeroPages || !isZeroPage(store, offset, pageBytes)) {
+        let size = this.#codec ? this.#codec.compress(store, offset, pageBytes, output, written) : pageBytes
+        if (size < pageBytes) {
+          flags[i] = compressedFlag
+        } else {
+          output.set(store.subarray(offset, offset + pageBytes), written)
+          size = pageBytes
+        }
+        sizes[i] = size
+        prints[i] = printOf(this.#storeWords, offset >>> 2, pageBytes >>> 2, size)
         written += size
-      } else {
-        this.#output.set(this.#input.subarray(offset, offset + pageBytes), written)
-        this.#sizes[i] = pageBytes
-        this.#flags[i] = 0
-        written += pageBytes
       }
+      offset += pageBytes
     }
     return written
   }
+}
+
+/** Words of a page that its print is made of. */
+const PRINT_WORDS = 32
+
+/** Odd, so that the words looked at stand at different places of the records that a page is made of. */
+const PRINT_STRIDE = 37
+
+/** A number made of some words of a page and of its compressed size. */
+function printOf(words: Int32Array, start: number, count: number, size: number): number {
+  let print = size
+  for (let i = 0, at = 0; i < PRINT_WORDS; i++) {
+    print = Math.imul(print ^ (words[start + at] as number), 0x9e37_79b1)
+    print ^= print >>> 15
+    at = (at + PRINT_STRIDE) & (count - 1)
+  }
+  return print >>> 0
 }

@@ -1,21 +1,30 @@
-import { type CodecName, openCodec, type PageCodec } from '@ullage/native'
-import type { Decompress } from '@ullage/vmcore'
+import type { CodecName, PageCodec } from '@ullage/native'
+import { openCodec } from '@ullage/native/codecs'
+import type { Decompressor, OpenDecompress } from '@ullage/vmcore'
 
 /**
- * Decompression for every codec a vmcore may use. A codec's library is opened when the first page needs it, so a file
- * that does not use lzo can be read where lzo is missing.
+ * Decompression for every codec a vmcore may use, in the thread that calls. A codec's library is opened when the first
+ * page needs it, so a file that does not use lzo can be read where lzo is missing.
  */
-export function openDecompress(): Decompress {
-  const open = new Map<CodecName, PageCodec>()
-  const by =
-    (name: CodecName): Decompress[CodecName] =>
-    (source, sourceOffset, sourceLength, target, targetOffset, targetLength) => {
-      let codec = open.get(name)
+export const openDecompress: OpenDecompress = () => {
+  const opened: PageCodec[] = []
+  const lazily = (name: CodecName): Decompressor => {
+    let codec: PageCodec | undefined
+    return (source, sourceOffset, sourceLength, target, targetOffset, targetLength) => {
       if (!codec) {
         codec = openCodec(name)
-        open.set(name, codec)
+        opened.push(codec)
       }
       return codec.decompress(source, sourceOffset, sourceLength, target, targetOffset, targetLength)
     }
-  return { zlib: by('zlib'), lzo: by('lzo'), snappy: by('snappy'), zstd: by('zstd') }
+  }
+  return {
+    zlib: lazily('zlib'),
+    lzo: lazily('lzo'),
+    snappy: lazily('snappy'),
+    zstd: lazily('zstd'),
+    [Symbol.dispose]() {
+      for (const codec of opened) codec[Symbol.dispose]()
+    },
+  }
 }

@@ -9,9 +9,12 @@ import { checkOptions, type DumpOptions } from './dump-options.ts'
 import { estimateArtifact } from './estimate.ts'
 import { examineGuest } from './examine-guest.ts'
 import { figuresOf, type GuestFigures } from './guest-figures.ts'
+import { hashFile } from './hash-file.ts'
 import { LocalArtifact, refuseUnlessFree } from './local-artifact.ts'
 import type { DumpSource } from './dump-source.ts'
+import { makeReadyPageStore } from './page-store.ts'
 import { refuseUnlessPv, rewriteGuest } from './pv-tables/rewrite-guest.ts'
+import { rehearse } from './rehearse.ts'
 import type { DumpReport } from './report.ts'
 import { usableNotes } from './usable-notes.ts'
 import { effectiveLevel, levelBits } from './verdict.ts'
@@ -19,6 +22,9 @@ import { type VerifiedArtifact, verifyArtifact } from './verify-artifact.ts'
 import { vmcoreFramesOf, vmcoreHeaderOf } from './vmcore-of-plan.ts'
 import { withVmcoreinfo } from './vmcoreinfo-note.ts'
 import { writePages } from './write-pages.ts'
+
+/** Pages that a guest may come to use between its rehearsal and its pause. */
+const SPARE_BYTES = 4 << 20
 
 /**
  * Dumps one guest: pauses it, asks both witnesses, writes what both say is there, resumes it, reads everything back,
@@ -34,7 +40,17 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   if (options.pvTables !== 'keep') refuseUnlessPv(guest, options.pvTables)
   if (reportPath !== undefined) await refuseUnlessFree(reportPath)
   await using artifact = options.dryRun || output === undefined ? undefined : await LocalArtifact.create(output)
-  await using lease = options.live ? undefined : await guest.pause(signal)
+  // Threads start while the guest is looked at.
+  using pool = artifact && new CompressPool({ jobs: options.jobs, codec: codec?.name })
+  let stoodMs = 0
+  let store: SharedArrayBuffer | undefined
+  const beforeStop = async () => {
+    await pool?.ready
+    const rehearsal = await rehearse(guest, options)
+    stoodMs = rehearsal.stoodMs
+    if (pool) store = readyStore(rehearsal.writeBytes, options.memoryBytes)
+  }
+  await using lease = options.live ? undefined : await guest.pause({ ...signal, beforeStop })
 
   const before = await figuresOf(guest, signal)
   options.onProgress?.({ stage: 'classify', done: 0, total: 1 })
@@ -67,7 +83,8 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   let pausedMs = 0
   const release = async () => {
     after = await figuresOf(guest)
-    pausedMs = (await lease?.resume()) ?? 0
+    const heldMs = (await lease?.resume()) ?? 0
+    pausedMs = heldMs === 0 ? 0 : heldMs + stoodMs
   }
   const report = {
     guest,
@@ -78,7 +95,7 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
     mode: lease?.mode ?? (guest.identity.kind === 'live' ? ('live' as const) : ('file' as const)),
     codec: codec?.library ?? 'none',
   }
-  if (!artifact) {
+  if (!artifact || !pool) {
     await release()
     const times = { started, classified, written: classified, verified: classified }
     const planned = buildReport({ ...report, after: after ?? before, pausedMs, times, estimate })
@@ -101,17 +118,28 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   const frames = vmcoreFramesOf(source.plan)
   const start = { kdump: startKdump, flattened: startFlattened, elf: startElf }[options.format]
   const writer: VmcoreWriter = await start(artifact, header, frames)
-  const summary = await compressAndWrite({ source, options, level, codec, writer, release })
+  const copyBytes = lease?.mode === 'paused' ? options.memoryBytes : 0
+  const { summary, copied } = await compressAndWrite({
+    source,
+    options,
+    level,
+    codec,
+    pool,
+    writer,
+    copyBytes,
+    store,
+    release,
+  })
   const written = performance.now()
-  const verified = await verifyArtifact(artifact.partialPath, { ...signal, ...progressOf(options, 'verify') })
-  refuseUnlessWhole(summary, verified)
+  const sha256 = await readBack(artifact.partialPath, summary, options)
   const done = performance.now()
   const finished = buildReport({
     ...report,
     after: after ?? before,
     pausedMs,
+    copied,
     times: { started, classified, written, verified: done },
-    artifact: { file: artifact.path, sha256: verified.sha256, summary },
+    artifact: { file: artifact.path, sha256, verified: options.verify, summary },
   })
   options.signal?.throwIfAborted()
   await publish(artifact, reportPath ?? `${artifact.path}.report.json`, finished)
@@ -159,34 +187,51 @@ async function compressAndWrite(options: {
   options: DumpOptions
   level: number
   codec: PageCodec | undefined
+  pool: CompressPool
   writer: VmcoreWriter
+  copyBytes: number
+  store: SharedArrayBuffer | undefined
   release: () => Promise<void>
-}): Promise<VmcoreSummary> {
-  const { codec, writer } = options
+}): Promise<{ summary: VmcoreSummary; copied: number }> {
+  const { codec, pool, writer, copyBytes, store } = options
   const { memory, plan } = options.source
   const { frameBytes } = memory
-  using pool = new CompressPool({
-    jobs: codec ? options.options.jobs : 1,
+  const total = plan.write.size + plan.zero.size
+  const { onProgress, signal } = options.options
+  const copied = await writePages({
+    memory,
+    plan,
+    pool,
     settings: {
       pageBytes: frameBytes,
       shareZeroPages: (options.level & levelBits.zero) !== 0,
       compressedFlag: codec ? pageFlags[codec.name] : 0,
     },
-    codec: codec?.name,
     maxCompressedBytes: codec?.maxCompressedBytes(frameBytes) ?? frameBytes,
-  })
-  const total = plan.write.size + plan.zero.size
-  const { onProgress, signal } = options.options
-  await writePages({
-    memory,
-    plan,
-    pool,
     writer,
+    copyBytes,
+    store,
     onAllRead: options.release,
     ...(signal ? { signal } : {}),
     ...(onProgress ? { onProgress: (done: number) => onProgress({ stage: 'write', done, total }) } : {}),
   })
-  return writer.finish()
+  return { summary: await writer.finish(), copied }
+}
+
+/** Memory for what a rehearsal found is to be written, and some more; undefined where that is more than may be used. */
+function readyStore(writeBytes: number, memoryBytes: number): SharedArrayBuffer | undefined {
+  if (writeBytes === 0 || writeBytes > memoryBytes) return undefined
+  const wanted = Math.min(memoryBytes, writeBytes + writeBytes / 8 + SPARE_BYTES)
+  return makeReadyPageStore(Math.max(writeBytes, wanted - (wanted % SPARE_BYTES)))
+}
+
+/** Reads the file back, every page of it where that is wanted. Returns its sha256. */
+async function readBack(path: string, summary: VmcoreSummary, options: DumpOptions): Promise<string> {
+  const signal = options.signal ? { signal: options.signal } : {}
+  if (!options.verify) return (await hashFile(path, options.signal)).sha256
+  const verified = await verifyArtifact(path, { ...signal, ...progressOf(options, 'verify') })
+  refuseUnlessWhole(summary, verified)
+  return verified.sha256
 }
 
 function refuseUnlessWhole(written: VmcoreSummary, found: VerifiedArtifact): void {

@@ -37,6 +37,13 @@ export interface DumpOptions {
   /** Compressing threads. */
   readonly jobs: number
   /**
+   * Bytes that pages of a paused guest may take in this process: when all that are written do not take more, they are copied
+   * first, and compressed when the guest runs again. 0 to write as they are read.
+   */
+  readonly memoryBytes: number
+  /** False to publish an artifact that was not read back page by page; its hash is taken all the same. */
+  readonly verify: boolean
+  /**
    * `rewrite` puts the guest's own frame numbers into the page tables of a Xen PV guest, for readers that know nothing of
    * Xen. `crash` does that and adds the list of frames that crash asks for, in frames above guest RAM; makedumpfile cannot
    * filter such a dump. Both are refused for other guests.
@@ -56,14 +63,19 @@ export const dumpDefaults = {
   live: false,
   pvTables: 'keep',
   dryRun: false,
+  memoryBytes: 256 * 1024 * 1024,
+  verify: true,
   jobs: Math.min(availableParallelism(), 16),
 } as const satisfies Partial<DumpOptions>
 
 const MAX_JOBS = 256
 
+/** The most that `memoryBytes` may be: more than any machine has. */
+export const maxMemoryBytes = 2 ** 42
+
 /** Throws DumpError `INVALID_OPTION` for a value that cannot be. */
 export function checkOptions(options: DumpOptions): void {
-  const { level, compression, format, trust, pvTables, jobs } = options
+  const { level, compression, format, trust, pvTables, jobs, memoryBytes } = options
   if (!Number.isInteger(level) || level < 0 || level > 31) throw invalid('level', 'an integer from 0 to 31', level)
   if (!compressions.includes(compression)) throw invalid('compression', compressions.join(', '), compression)
   if (!dumpFormats.includes(format)) throw invalid('format', dumpFormats.join(', '), format)
@@ -71,6 +83,9 @@ export function checkOptions(options: DumpOptions): void {
   if (!pvTablesModes.includes(pvTables)) throw invalid('pvTables', pvTablesModes.join(', '), pvTables)
   if (!Number.isInteger(jobs) || jobs < 1 || jobs > MAX_JOBS) {
     throw invalid('jobs', `an integer from 1 to ${MAX_JOBS}`, jobs)
+  }
+  if (!Number.isInteger(memoryBytes) || memoryBytes < 0 || memoryBytes > maxMemoryBytes) {
+    throw invalid('memoryBytes', `a number of bytes from 0 to ${maxMemoryBytes}`, memoryBytes)
   }
 }
 

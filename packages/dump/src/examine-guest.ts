@@ -55,7 +55,10 @@ export async function examineGuest(guest: OpenGuest, options: ExamineOptions): P
     policy,
     options.onRun,
   )
-  const disagreements = findDisagreements(plan, memory.frameBytes, host.notAsked)
+  const disagreements = findDisagreements(plan, memory.frameBytes, {
+    notAsked: host.notAsked,
+    wordLost: word.isLost,
+  })
   return {
     plan,
     memory,

@@ -1,4 +1,5 @@
-import { mergeRanges, type PfnRange, type PfnSet } from '@ullage/pages'
+import { mergeRanges, type PfnRange } from '@ullage/pages'
+import type { MissingFrames } from './missing-frames.ts'
 
 /** What the host has to do so that frames are there. In frames. */
 export type GiveBack =
@@ -8,17 +9,20 @@ export type GiveBack =
   | { readonly kind: 'deflate'; readonly atWorst: number }
 
 /**
+ * Undefined when there is nothing to be done: what is missing was only never touched, or no balloon can have it.
+ *
  * @param options.ballooned frames that the host knows to be ballooned out, in any order; undefined where it keeps no
  * ranges, or does not know all of them.
  * @param options.offline frames of the whole guest that a balloon may hold.
  */
 export function giveBack(
-  missing: PfnSet,
+  { lost, perhapsBallooned }: Pick<MissingFrames, 'lost' | 'perhapsBallooned'>,
   options: { ballooned: readonly PfnRange[] | undefined; offline: number },
-): GiveBack {
+): GiveBack | undefined {
   const { ballooned, offline } = options
-  if (!ballooned) return { kind: 'deflate', atWorst: offline }
-  const ranges = mergeRanges(ballooned).filter((range) => missing.countIn(range) > 0)
-  const given = ranges.reduce((frames, range) => frames + missing.countIn(range), 0)
-  return { kind: 'ranges', ranges, others: missing.size - given }
+  if (!ballooned) return perhapsBallooned === 0 ? undefined : { kind: 'deflate', atWorst: offline }
+  if (lost.size === 0) return undefined
+  const ranges = mergeRanges(ballooned).filter((range) => lost.countIn(range) > 0)
+  const given = ranges.reduce((frames, range) => frames + lost.countIn(range), 0)
+  return { kind: 'ranges', ranges, others: lost.size - given }
 }

@@ -31,7 +31,7 @@ export interface GuardReport {
   readonly frames: { readonly guarded: number; readonly missing: Readonly<Record<Touch, number>> }
   /** Whether the guest may jump: every frame is there, or is filled when touched. */
   readonly safe: boolean
-  /** What the host has to do; absent when all that is missing was never touched. */
+  /** What the host has to do; absent when all that is missing was never touched, or no balloon can have it. */
   readonly giveBack?: GiveBack
   readonly trust: Trust
   readonly consistency: { readonly mode: 'paused' | 'live' | 'stopped' | 'file'; readonly pausedMs: number }
@@ -64,7 +64,8 @@ export async function guardOf(guest: OpenGuest, options: GuardOptions): Promise<
   const all = mergeRanges(guarded.ranges)
   const extents = mergeRanges(memory.extents)
   const pluggable = ours(devices?.pluggable ?? [])
-  const missing = new MissingFrames()
+  const offlineTold = word.linux?.offlineTold ?? true
+  const missing = new MissingFrames(extents, { offlineTold })
   for (const run of missingOutside(all, extents)) missing.add(run)
   const classes = new Uint8Array(WINDOW_FRAMES)
   const states = new Uint8Array(WINDOW_FRAMES)
@@ -81,6 +82,7 @@ export async function guardOf(guest: OpenGuest, options: GuardOptions): Promise<
     for (const run of missingIn(words, all, { reads: backing.capabilities.unbackedReads, pluggable })) missing.add(run)
   }
   const pausedMs = lease ? await lease.resume() : 0
+  const todo = giveBack(missing, { ballooned: devices?.ballooned && ours(devices.ballooned), offline })
   const isKnown = guarded.complete || backing.capabilities.unbackedReads === 'zeros'
   return {
     guest: summarizeGuest(guest, word.linux, memory),
@@ -90,9 +92,7 @@ export async function guardOf(guest: OpenGuest, options: GuardOptions): Promise<
     unlisted: missing.unlisted,
     frames: { guarded: countFrames(all), missing: missing.byTouch },
     safe: missing.byTouch.nothing === 0 && isKnown,
-    ...(missing.lost.size > 0 && {
-      giveBack: giveBack(missing.lost, { ballooned: devices?.ballooned && ours(devices.ballooned), offline }),
-    }),
+    ...(todo && { giveBack: todo }),
     trust: word.trust,
     consistency: { mode: lease?.mode ?? 'live', pausedMs: Math.round(pausedMs) },
     warnings: [...guest.warnings, ...word.warnings, ...guarded.warnings],

@@ -9,6 +9,8 @@ export interface GuestWord {
   readonly linux: LinuxGuest | undefined
   /** The trust that holds: `host` when the guest's word cannot be had. */
   readonly trust: Trust
+  /** True when it cannot be had because memory that it, or a vCPU, relies on has none on the host. */
+  readonly isLost: boolean
   readonly warnings: readonly Warning[]
   classify(window: PfnRange, into: Uint8Array): void
 }
@@ -26,6 +28,8 @@ export async function readGuestWord(
     expectVcpus: boolean
     trust: Trust
     search?: boolean
+    /** As in `GuestView`. */
+    nextReadable?: (pfn: number, limit: number) => number
     /** The same memory in frames of another size, where it can be had so. */
     inFramesOf?: (frameBytes: number) => GuestView | undefined
     signal?: AbortSignal
@@ -41,6 +45,7 @@ export async function readGuestWord(
         machine: identity.machine,
         tryRead: read,
         toPfn: (gfn) => addressSpace.toPfn(gfn),
+        ...(options.nextReadable ? { nextReadable: options.nextReadable } : {}),
         ...(options.inFramesOf ? { inFramesOf: options.inFramesOf } : {}),
       },
       {
@@ -57,10 +62,16 @@ export async function readGuestWord(
         text: 'the guest kernel exports no value that marks offline pages: frames in use that the host does not back are taken for ballooned',
       })
     }
-    return { linux, trust: options.trust, warnings, classify: (window, into) => linux.classify(window, into) }
+    return {
+      linux,
+      trust: options.trust,
+      isLost: false,
+      warnings,
+      classify: (window, into) => linux.classify(window, into),
+    }
   } catch (error) {
     if (!(error instanceof LinuxGuestError)) throw error
-    return hostOnly(error)
+    return { ...hostOnly(error), isLost: error.unreadable }
   }
 }
 
@@ -70,6 +81,7 @@ export function hostOnly(why?: { readonly code: string; readonly message: string
   return {
     linux: undefined,
     trust: 'host',
+    isLost: false,
     warnings: why ? [{ code: why.code, text }] : [],
     classify: (window, into) => {
       into.fill(GUEST_CLASS.unknown, 0, window.count)

@@ -77,6 +77,11 @@ export class HostStates {
     }
   }
 
+  /** The first frame at or after `pfn`, below `limit`, that the host does not call unbacked; `limit` when there is none. */
+  nextReadable(pfn: number, limit: number): number {
+    return this.#unbacked.next(pfn, false, limit)
+  }
+
   /** True when every frame of `range` may be read: guest RAM that the host does not call unbacked. */
   isReadable(range: PfnRange): boolean {
     const within = this.extents.some((extent) => range.start >= extent.start && endOf(range) <= endOf(extent))

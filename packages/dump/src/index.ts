@@ -7,10 +7,12 @@ export {
   type DumpProgress,
   dumpDefaults,
   dumpFormats,
+  maxMemoryBytes,
   type PvTablesMode,
   pvTablesModes,
 } from './dump-options.ts'
 export { type Fate, fates, type GuestClass, guestClasses, type HostState, hostStates } from './frame-codes.ts'
+export { type HashedFile, hashFile } from './hash-file.ts'
 export type { GiveBack } from './give-back.ts'
 export { type GuardOptions, type GuardReport, guardOf } from './guard-of.ts'
 export type { GuardedKind, GuardedRange } from './guard-ranges.ts'

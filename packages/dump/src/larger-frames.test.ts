@@ -193,4 +193,15 @@ describe('a guest with pages of 64 KiB', () => {
     const { plan } = await examineGuest(guest, { ...options, trust: 'host', elfNotes: made.kernel.note })
     expect([plan.total, plan.zero.size + plan.write.size]).toEqual([2048, 2048])
   })
+
+  test('is planned in what its host tells apart when its notes claim smaller pages', async () => {
+    const text = Buffer.from(made.kernel.note).toString('latin1').replace('PAGESIZE=65536', 'PAGESIZE=04096')
+    const guest = openSyntheticGuest(made.guest, { elfNotes: made.kernel.note })
+    const { plan, memory } = await examineGuest(guest, {
+      ...options,
+      trust: 'host',
+      elfNotes: Buffer.from(text, 'latin1'),
+    })
+    expect([memory.frameBytes, plan.total]).toEqual([65_536, 2048])
+  })
 })

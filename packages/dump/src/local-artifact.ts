@@ -1,4 +1,4 @@
-import { constants } from 'node:fs'
+import { constants, readSync } from 'node:fs'
 import { type FileHandle, link, lstat, open, rm, stat, statfs } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { linkOpenFile } from '@ullage/native'
@@ -64,6 +64,21 @@ export class LocalArtifact implements PositionedSink, AsyncDisposable {
       }
     } catch (error) {
       throw this.#writeFailed(error)
+    }
+  }
+
+  readBack(into: Uint8Array, position: number): void {
+    try {
+      for (let at = 0; at < into.length; ) {
+        const bytesRead = readSync(this.#file.fd, into, at, into.length - at, position + at)
+        if (bytesRead === 0) throw new Error(`it ends at byte ${position + at}`)
+        at += bytesRead
+      }
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      throw new DumpError('VERIFY_FAILED', `cannot read back what was written to ${this.path}: ${reason}`, {
+        cause: error,
+      })
     }
   }
 

@@ -1,4 +1,4 @@
-import { cutRange, endOf, intersect, type PfnRange } from '@ullage/pages'
+import { cutRange, endOf, type PfnRange } from '@ullage/pages'
 import { GUEST_CLASS, type GuestClass, guestClasses, HOST_STATE, type HostState, hostStates } from './frame-codes.ts'
 
 /**
@@ -24,16 +24,15 @@ export interface WindowWords {
   readonly states: Uint8Array
 }
 
-/** Runs of `ranges` inside one window that are offline or unbacked. `pluggable`: ascending and disjoint. */
+/** Runs of `ranges` inside one window that are offline or unbacked. `ranges` and `pluggable`: ascending and disjoint. */
 export function* missingIn(
   { window, classes, states }: WindowWords,
   ranges: readonly PfnRange[],
   options: { reads: 'zeros' | 'nothing'; pluggable: readonly PfnRange[] },
 ): Generator<MissingRun> {
   const { reads, pluggable } = options
-  for (const range of ranges) {
-    const part = intersect(range, window)
-    if (!part) continue
+  for (const part of cutRange(window, ranges)) {
+    if (!part.inside) continue
     for (const run of runsOf(part, window, { classes, states })) {
       for (const { start, count, inside } of cutRange(run, pluggable)) {
         const touch = touchOf(run, { reads, pluggable: inside })

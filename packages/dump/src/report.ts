@@ -28,7 +28,7 @@ export interface Disagreements {
   readonly untouched: number
   /** Frames in use that the host does not back. */
   readonly inUseUnbacked: number
-  /** Those of them that nobody holds: free memory on a list of the kernel's, never touched. */
+  /** Those of them that nobody holds: free memory on a list of the kernel's, or set aside at boot; never touched. */
   readonly idleUnbacked: number
   /** Frames left out because they are in use, unbacked, and the kernel cannot say offline. */
   readonly offlineUntold: number
@@ -38,6 +38,8 @@ export interface Disagreements {
   readonly protectedUnbacked: number
   /** Frames whose state a costly host was not asked for, because the guest's word leaves them out at every level. */
   readonly notAsked: number
+  /** True when the guest's own word cannot be had because the host backs no memory behind page tables it is found by. */
+  readonly wordLost: boolean
   /** True when memory the guest relies on may be gone. */
   readonly alarm: boolean
 }
@@ -117,7 +119,12 @@ export interface DumpReport {
   readonly notDumped: readonly { readonly name: string; readonly startBytes: number; readonly sizeBytes: number }[]
   readonly trust: Trust
   readonly warnings: readonly Warning[]
-  readonly consistency: { readonly mode: 'paused' | 'live' | 'stopped' | 'file'; readonly pausedMs: number }
+  readonly consistency: {
+    readonly mode: 'paused' | 'live' | 'stopped' | 'file'
+    readonly pausedMs: number
+    /** Pages that were copied into this process, so that the guest could go on before they were compressed; 0 for none. */
+    readonly copiedBytes: number
+  }
   readonly process: { readonly peakBytes: number; readonly codec: string }
   /** Where page tables were rewritten; undefined where they were kept, and for a dry run. */
   readonly pvTables?: PvTablesReport
@@ -126,6 +133,8 @@ export interface DumpReport {
     readonly file: string
     readonly bytes: number
     readonly sha256: string
+    /** Whether every page was read back and decompressed. */
+    readonly verified: boolean
     readonly format: 'kdump' | 'flattened' | 'elf'
     readonly compression: Compression
     /** The level that counted: with trust `both` or `host` only bit 1 of what was asked for. */
@@ -133,6 +142,8 @@ export interface DumpReport {
     readonly requestedLevel: number
     readonly pages: number
     readonly zeroPages: number
+    /** Pages that were not stored because an equal one was; zeros not counted. */
+    readonly sharedPages: number
   }
   /** What a dry run says the artifact can take at most, and takes at least. */
   readonly estimate?: { readonly atLeastBytes: number; readonly atMostBytes: number }
@@ -162,7 +173,11 @@ export function countFrames(plan: DumpPlan, zeroPages = 0): FrameCounts {
 /** More than this share of the frames in use without memory raises the alarm. */
 const ALARM_SHARE = 0.01
 
-export function findDisagreements(plan: DumpPlan, frameBytes: number, notAsked = 0): Disagreements {
+export function findDisagreements(
+  plan: DumpPlan,
+  frameBytes: number,
+  { notAsked = 0, wordLost = false }: Partial<Pick<Disagreements, 'notAsked' | 'wordLost'>> = {},
+): Disagreements {
   const at = (guestClass: number, hostState: number) => plan.counts[guestClass * hostStates.length + hostState] ?? 0
   const reclaimable = at(GUEST_CLASS.offline, HOST_STATE.backed) + at(GUEST_CLASS.offline, HOST_STATE.swapped)
   const inUse = hostStates.reduce((sum, _, state) => sum + at(GUEST_CLASS.inUse, state), 0)
@@ -179,14 +194,20 @@ export function findDisagreements(plan: DumpPlan, frameBytes: number, notAsked =
     missing: plan.notes[NOTE.missing] ?? 0,
     protectedUnbacked: plan.protectedUnbacked,
     notAsked,
-    alarm: plan.protectedUnbacked > 0 || suspicious > inUse * ALARM_SHARE,
+    wordLost,
+    alarm: wordLost || plan.protectedUnbacked > 0 || suspicious > inUse * ALARM_SHARE,
   }
 }
 
 /** One sentence for each disagreement a person must see. */
 export function disagreementWarnings(found: Disagreements): Warning[] {
   const warnings: Warning[] = []
-  if (found.protectedUnbacked > 0) {
+  if (found.wordLost) {
+    warnings.push({
+      code: 'WORD_LOST',
+      text: "the host backs no memory behind what the guest's own word is found by, page tables or what they lead to: memory it relies on may be gone, or the notes or the host's word are another guest's",
+    })
+  } else if (found.protectedUnbacked > 0) {
     warnings.push({
       code: 'PROTECTED_UNBACKED',
       text: `the host backs no memory behind ${found.protectedUnbacked} frames that the guest's kernel relies on (its image, page tables or struct pages)`,

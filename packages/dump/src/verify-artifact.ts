@@ -1,18 +1,23 @@
 import { openVmcore, type VerifySummary, verifyVmcore } from '@ullage/vmcore'
 import { openDecompress } from './decompress.ts'
 import { DumpError } from './dump-error.ts'
-import { hashFile } from './hash-file.ts'
+import { dumpDefaults } from './dump-options.ts'
+import { type HashedFile, hashFile } from './hash-file.ts'
+
+const fromSource = import.meta.url.endsWith('.ts')
+const decompressModule = new URL(fromSource ? './decompress.ts' : './decompress.js', import.meta.url)
 
 export interface VerifyOptions {
+  /** Threads that decompress, at most; `dumpDefaults.jobs` unless it says otherwise. A small file needs none. */
+  readonly jobs?: number
   readonly signal?: AbortSignal
   /** Told pages done, of how many. */
   readonly onProgress?: (done: number, total: number) => void
 }
 
-export interface VerifiedArtifact extends VerifySummary {
+export interface VerifiedArtifact extends VerifySummary, HashedFile {
   /** Size of the file. */
   readonly bytes: number
-  readonly sha256: string
 }
 
 /**
@@ -22,11 +27,24 @@ export interface VerifiedArtifact extends VerifySummary {
  * speaks of.
  */
 export async function verifyArtifact(path: string, options: VerifyOptions = {}): Promise<VerifiedArtifact> {
+  const { jobs = dumpDefaults.jobs, onProgress } = options
   await using vmcore = await openVmcore(path)
-  const [hashed, verified] = await Promise.all([
-    hashFile(path, options.signal),
-    verifyVmcore(vmcore, { decompress: openDecompress(), ...options }),
-  ])
+  using decompress = openDecompress()
+  const stop = new AbortController()
+  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal
+  const threads = { jobs, decompressModule }
+  const hashing = orStop(
+    stop,
+    vmcore.bytes.lend(({ fd }) => hashFile(fd, signal)),
+  )
+  const verifying = orStop(
+    stop,
+    verifyVmcore(vmcore, { decompress, threads, signal, ...(onProgress ? { onProgress } : {}) }),
+  )
+  await Promise.allSettled([hashing, verifying])
+  // The reason is what failed first.
+  stop.signal.throwIfAborted()
+  const [hashed, verified] = await Promise.all([hashing, verifying])
   if (verified.trailingBytes > 0) {
     throw new DumpError(
       'VERIFY_FAILED',
@@ -34,4 +52,14 @@ export async function verifyArtifact(path: string, options: VerifyOptions = {}):
     )
   }
   return { ...verified, ...hashed }
+}
+
+/** Where `work` fails, what goes on beside it is stopped for the same reason. */
+async function orStop<T>(stop: AbortController, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    stop.abort(error)
+    throw error
+  }
 }

@@ -1,16 +1,27 @@
+import { adviseHugePages } from '@ullage/native'
 import { type GuestMemory, OfflineError } from '@ullage/offline-query'
-import { endOf, type PfnRange } from '@ullage/pages'
+import type { PfnRange } from '@ullage/pages'
 import type { VmcoreWriter } from '@ullage/vmcore'
-import { batchFrames } from './compress-batch.ts'
+import { batchPages, batchSlot, type BatchSlot, slotLayout } from './batch-slots.ts'
+import type { CompressSettings } from './compress-batch.ts'
 import type { CompressPool } from './compress-pool.ts'
+import { cutBatches, type FrameBatch } from './cut-batches.ts'
 import { DumpError } from './dump-error.ts'
+import { makePageStore } from './page-store.ts'
 import type { DumpPlan } from './plan-dump.ts'
 
 export interface WritePagesOptions {
   readonly memory: GuestMemory
   readonly plan: DumpPlan
   readonly pool: CompressPool
+  readonly settings: CompressSettings
+  /** The most bytes that a compressed page takes. */
+  readonly maxCompressedBytes: number
   readonly writer: VmcoreWriter
+  /** Pages of up to so many bytes are copied at once, so that the guest is needed no longer than that takes; 0 for none. */
+  readonly copyBytes: number
+  /** Memory for them that is ready; other memory is taken where they need more. */
+  readonly store?: SharedArrayBuffer | undefined
   readonly signal?: AbortSignal
   /** Told the number of frames done, of `plan.write` and `plan.zero` together. */
   readonly onProgress?: (done: number) => void
@@ -19,115 +30,163 @@ export interface WritePagesOptions {
 }
 
 /**
- * Reads every frame of the plan's `write` set once, in ascending order, and hands it to the writer with the zero
- * descriptors in between. Reading (this thread), compressing (the pool) and writing overlap; the number of batches
- * bounds what is in flight.
+ * Reads every frame of the plan's `write` set once, and hands it to the writer, compressed, in ascending order with the
+ * zero descriptors in between. The pool's threads read and compress, where guest memory lies in files; else this thread
+ * reads. Writing goes on meanwhile. The number of batches bounds what is in flight. Returns the bytes that were copied
+ * before the first was compressed: 0 when there are more than `copyBytes`.
  */
-export async function writePages(options: WritePagesOptions): Promise<void> {
-  const { memory, plan, pool, writer, signal } = options
-  const slots = pool.batches.map((batch) => ({
-    input: new Uint8Array(batch.input),
-    output: new Uint8Array(batch.output),
-    skipped: new Uint32Array(batch.skipped),
-    sizes: new Uint32Array(batch.sizes),
-    flags: new Uint32Array(batch.flags),
-  }))
-  const idle = slots.map((_, index) => index)
-  let waiting: (() => void) | undefined
-  let failure: unknown
-  let done = 0
-  // Appending keeps the order of the frames: each batch waits for the one before it.
-  let appended: Promise<void> = Promise.resolve()
-
-  const batches = batchesOf(plan, memory, slots)
-  for (;;) {
-    signal?.throwIfAborted()
-    if (failure !== undefined) throw failure
-    const slot = idle.pop()
-    if (slot === undefined) {
-      await new Promise<void>((resolve) => {
-        waiting = resolve
-      })
-      continue
-    }
-    const count = batches.fill(slot)
-    if (count === 0) break
-    const compressed = pool.compress(slot, count)
-    const previous = appended
-    appended = (async () => {
-      const bytes = await compressed
-      await previous
-      const { output, sizes, flags } = slots[slot] as (typeof slots)[number]
-      await writer.append({ count, sizes, flags, payload: output.subarray(0, bytes) })
-      done += count
-      options.onProgress?.(done)
-      idle.push(slot)
-      waiting?.()
-    })()
-    appended.catch((error: unknown) => {
-      failure ??= error
-      waiting?.()
-    })
+export async function writePages(options: WritePagesOptions): Promise<number> {
+  const total = options.plan.write.size * options.memory.frameBytes
+  const copied = total <= options.copyBytes ? total : 0
+  const pages = new PageFlow(options, copied)
+  if (copied > 0) {
+    await pages.copy()
+    await options.onAllRead?.()
   }
-  await options.onAllRead?.()
-  await appended
+  await pages.write(copied === 0 ? options.onAllRead : undefined)
+  return copied
 }
 
-interface Slot {
-  readonly input: Uint8Array
-  readonly skipped: Uint32Array
-}
+/** Batches in flight between the guest's memory and the writer. */
+class PageFlow {
+  readonly #options: WritePagesOptions
+  readonly #isCopied: boolean
+  readonly #store: Uint8Array
+  readonly #batchBytes: number
+  readonly #slots: readonly BatchSlot[]
 
-/** Cuts the plan into batches; a batch may span several runs, and reads each piece of a run with one call. */
-function batchesOf(plan: DumpPlan, memory: GuestMemory, slots: readonly Slot[]) {
-  const pieces = piecesOf(plan, memory)
-  const atOnce = batchFrames(memory.frameBytes)
-  let piece = pieces.next()
-  let offset = 0
-  return {
-    /** Fills slot `index` with the next frames and returns how many, 0 at the end. */
-    fill(index: number): number {
-      const { input, skipped } = slots[index] as Slot
-      let filled = 0
-      while (filled < atOnce && !piece.done) {
-        const { range, zero } = piece.value
-        const count = Math.min(atOnce - filled, range.count - offset)
-        skipped.fill(zero ? 1 : 0, filled, filled + count)
-        if (!zero) {
-          const bytes = input.subarray(filled * memory.frameBytes, (filled + count) * memory.frameBytes)
-          readFrames(memory, { start: range.start + offset, count }, bytes)
-        }
-        filled += count
-        offset += count
-        if (offset === range.count) {
-          piece = pieces.next()
-          offset = 0
-        }
+  constructor(options: WritePagesOptions, copied: number) {
+    const { memory, pool, settings, maxCompressedBytes } = options
+    const { pageBytes } = settings
+    const layout = slotLayout(pageBytes, maxCompressedBytes)
+    const batches = pool.jobs * 2 + 2
+    const slots = new SharedArrayBuffer(batches * layout.slotBytes)
+    adviseHugePages(slots)
+    this.#options = options
+    this.#isCopied = copied > 0
+    this.#batchBytes = batchPages(memory.frameBytes) * pageBytes
+    const storeBytes = this.#isCopied ? copied : batches * this.#batchBytes
+    const store = options.store && options.store.byteLength >= storeBytes ? options.store : makePageStore(storeBytes)
+    this.#store = new Uint8Array(store)
+    this.#slots = Array.from({ length: batches }, (_, index) => batchSlot(slots, layout, index))
+    pool.use({ store, slots, layout, batches, settings })
+  }
+
+  /** Reads every page into the store. */
+  async copy(): Promise<void> {
+    const { plan, memory, signal } = this.#options
+    const reads: Promise<void>[] = []
+    let at = 0
+    for (const batch of cutBatches(plan, memory)) {
+      signal?.throwIfAborted()
+      const read = this.#fill(batch, at)
+      // A failure is thrown below, unless the signal comes first.
+      read.catch(() => undefined)
+      reads.push(read)
+      at += batch.pages * memory.frameBytes
+    }
+    await Promise.all(reads)
+  }
+
+  async #fill(batch: FrameBatch, at: number): Promise<void> {
+    const pieces = this.#piecesOf(batch)
+    const done = pieces && (await this.#options.pool.run({ at, pieces, count: 0 }))
+    if (!done || done.unread) this.#read(batch, at)
+  }
+
+  /** Compresses and writes every batch, reading those that are not in the store yet. */
+  async write(onAllRead: (() => Promise<void>) | undefined): Promise<void> {
+    const { plan, memory, signal, onProgress, writer } = this.#options
+    const idle = this.#slots.map((_, index) => index)
+    let waiting: (() => void) | undefined
+    let failure: { readonly error: unknown } | undefined
+    let done = 0
+    let copiedAt = 0
+    // Appending keeps the order of the frames: each batch waits for the one before it.
+    let appended: Promise<void> = Promise.resolve()
+    const compressing: Promise<number>[] = []
+
+    for (const batch of cutBatches(plan, memory)) {
+      for (;;) {
+        signal?.throwIfAborted()
+        if (failure) throw failure.error
+        if (idle.length > 0) break
+        await new Promise<void>((resolve) => {
+          waiting = resolve
+        })
       }
-      return filled
-    },
+      const index = idle.pop() as number
+      const slot = this.#slots[index] as BatchSlot
+      const compressed = this.#compress(batch, index, this.#isCopied ? copiedAt : index * this.#batchBytes)
+      compressing[index] = compressed
+      copiedAt += batch.pages * memory.frameBytes
+      const previous = appended
+      appended = (async () => {
+        const bytes = await compressed
+        await previous
+        const { sizes, flags, prints, output } = slot
+        await writer.append({ count: batch.count, sizes, flags, prints, payload: output.subarray(0, bytes) })
+        done += batch.count
+        onProgress?.(done)
+        idle.push(index)
+        waiting?.()
+      })()
+      appended.catch((error: unknown) => {
+        failure ??= { error }
+        waiting?.()
+      })
+    }
+    // What has been compressed has been read.
+    await Promise.all(compressing)
+    await onAllRead?.()
+    await appended
   }
-}
 
-/** Runs to write and runs of zeros, ascending; runs to write are cut where one piece of the memory map ends. */
-function* piecesOf(plan: DumpPlan, memory: GuestMemory): Generator<{ range: PfnRange; zero: boolean }> {
-  for (const extent of memory.extents) {
-    const limit = endOf(extent)
-    for (let at = extent.start; at < limit; ) {
-      const write = plan.write.next(at, true, limit)
-      const zero = plan.zero.next(at, true, limit)
-      const start = Math.min(write, zero)
-      if (start === limit) break
-      const end = start === write ? plan.write.next(start, false, limit) : plan.zero.next(start, false, limit)
-      yield { range: { start, count: end - start }, zero: start === zero }
-      at = end
+  async #compress(batch: FrameBatch, index: number, at: number): Promise<number> {
+    const { pool } = this.#options
+    const { skipped } = this.#slots[index] as BatchSlot
+    let frames = 0
+    for (const { count, zero } of batch.runs) {
+      skipped.fill(zero ? 1 : 0, frames, frames + count)
+      frames += count
+    }
+    const pieces = this.#isCopied ? [] : this.#piecesOf(batch)
+    if (!pieces) this.#read(batch, at)
+    const order = { at, batch: index, count: batch.count }
+    const done = await pool.run({ ...order, pieces: pieces ?? [] })
+    if (!done.unread) return done.bytes
+    this.#read(batch, at)
+    return (await pool.run({ ...order, pieces: [] })).bytes
+  }
+
+  /** Where the pages of a batch lie in files, three numbers a piece; undefined where they have to be read by this thread. */
+  #piecesOf(batch: FrameBatch): number[] | undefined {
+    const { memory } = this.#options
+    const numbers: number[] = []
+    for (const run of batch.runs) {
+      if (run.zero) continue
+      const pieces = memory.filePieces?.(run)
+      if (!pieces) return undefined
+      for (const { fd, offsetBytes, sizeBytes } of pieces) numbers.push(fd, offsetBytes, sizeBytes)
+    }
+    return numbers
+  }
+
+  #read(batch: FrameBatch, start: number): void {
+    const { memory } = this.#options
+    let at = start
+    for (const run of batch.runs) {
+      if (run.zero) continue
+      const bytes = run.count * memory.frameBytes
+      readFrames(memory, run, this.#store.subarray(at, at + bytes))
+      at += bytes
     }
   }
 }
 
-function readFrames(memory: GuestMemory, range: PfnRange, into: Uint8Array): void {
+function readFrames(memory: GuestMemory, { start, count }: PfnRange, into: Uint8Array): void {
   try {
-    memory.read(range, into)
+    memory.read({ start, count }, into)
   } catch (error) {
     if (!(error instanceof OfflineError)) throw error
     throw new DumpError('MEMORY_UNREADABLE', `guest memory could not be read: ${error.message}`, { cause: error })

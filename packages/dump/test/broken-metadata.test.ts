@@ -3,8 +3,9 @@ import { encodeElfNote } from '@ullage/layout'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { dumpDefaults, type DumpReport, dumpGuest, pagesOf } from '../src/index.ts'
+import { HostStates } from '../src/host-states.ts'
 
 const SECTION = 32_768
 const UNBACKED = { start: 40_000, count: 1000 }
@@ -49,6 +50,8 @@ function expectHostOnly(report: DumpReport, code: string, reason: RegExp): void 
   expect(byFate.leaveOut).toBe(0)
   expect((byFate.write ?? 0) + (byFate.zero ?? 0)).toBe(FRAMES)
   expect(report.warnings).toContainEqual({ code, text: expect.stringMatching(reason) })
+  // What the word is looked for in was all there.
+  expect(report.disagreements).toMatchObject({ wordLost: false, alarm: false })
 }
 
 describe('no kernel can be found', () => {
@@ -86,6 +89,19 @@ describe('no kernel can be found', () => {
     expectHostOnly(await dump(guest, noteOf(change(kernel.vmcoreinfo))), 'NO_VALID_VMCOREINFO', reason)
   })
 
+  test('in a terabyte that the host backs little of: what has no memory is not searched', async () => {
+    const frames = 2 ** 28
+    const guest = new SyntheticGuest({ extents: [{ start: 0, count: frames }] })
+    guest.unbacked.add({ start: 512, count: frames - 1024 })
+    const asked = vi.spyOn(HostStates.prototype, 'isReadable')
+    await using open = openSyntheticGuest(guest)
+    const report = await pagesOf(open, { pause: false })
+    expect(report.frames.byClass.unknown).toMatchObject({ backed: 1024, unbacked: frames - 1024 })
+    expect(asked.mock.calls.length).toBeLessThan(10_000)
+    asked.mockRestore()
+    expect(guest.forbidden).toEqual([])
+  })
+
   test('with the root page table in a frame that the host does not back', async () => {
     const { guest, kernel } = ballooned()
     guest.unbacked.add({ start: kernel.rootPfn, count: 1 })
@@ -97,7 +113,24 @@ describe('no kernel can be found', () => {
         code: 'NO_VALID_VMCOREINFO',
         text: expect.stringMatching(/by its x86-64 four-level page tables it is unreadable/),
       },
+      { code: 'WORD_LOST' },
     ])
+    expect(report.disagreements).toMatchObject({ wordLost: true, alarm: true })
+  })
+
+  test.each([
+    ['nothing but notes', (notes: { note: Uint8Array }) => notes.note],
+    ['nothing but notes of vCPUs', (notes: { vcpuNote: Uint8Array }) => notes.vcpuNote],
+  ])('with a host that backs nothing of the guest, and %s: the alarm is raised', async (_, notes) => {
+    const { guest, kernel } = ballooned()
+    guest.unbacked.add({ start: 0, count: FRAMES })
+    await using open = openSyntheticGuest(guest, { elfNotes: notes(kernel), unbackedReads: 'nothing' })
+    const report = await pagesOf(open, { pause: false })
+    expect(report.trust).toBe('host')
+    expect(report.disagreements).toMatchObject({ wordLost: true, alarm: true })
+    expect(report.warnings.map(({ code }) => code)).toContain('WORD_LOST')
+    const forced = await pagesOf(open, { pause: false, trust: 'host' })
+    expect(forced.disagreements).toMatchObject({ wordLost: false, alarm: false })
   })
 })
 
@@ -179,8 +212,9 @@ describe('mem_map in part', () => {
     const { guest, kernel } = ballooned()
     for (const start of kernel.sectionPfns) guest.unbacked.add({ start, count: 1 })
     await using open = openSyntheticGuest(guest, { elfNotes: kernel.note })
-    const { warnings } = await pagesOf(open, { pause: false })
+    const { warnings, disagreements } = await pagesOf(open, { pause: false })
     expect(warnings[0]).toMatchObject({ code: 'NO_VALID_VMCOREINFO', text: expect.stringContaining('mem_section') })
+    expect(disagreements).toMatchObject({ wordLost: true, alarm: true })
   })
 })
 

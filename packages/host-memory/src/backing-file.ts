@@ -1,16 +1,19 @@
 import type { ByteRange } from '@ullage/native'
+import { checkJsonBulk } from './check-json-bulk.ts'
 import { HostMemoryError } from './host-memory-error.ts'
 
 /**
  * The content of a `backing.json`: `{ "regions": [ [ [startByte, endByte], … ], … ] }`, for each region of a guest the byte
- * ranges of its file that hold data. Whether they ascend and lie inside the file is checked where they are used.
+ * ranges of its file that hold data. Whether they ascend and lie inside the file is checked where they are used. Throws
+ * HostMemoryError `INVALID`, before it parses what is nested deeper or holds more than such a file does.
  *
  * @param about for messages: the path it was read from.
  * @param regions how many regions the guest has.
  */
-export function parseBackingFile(text: string, options: { about: string; regions: number }): ByteRange[][] {
+export function parseBackingFile(bytes: Uint8Array, options: { about: string; regions: number }): ByteRange[][] {
   const { about } = options
-  const value = parseJson(text, about)
+  checkJsonBulk(bytes, { about, what: 'a backing map' })
+  const value = parseJson(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'), about)
   const regions = isRecord(value) ? value['regions'] : undefined
   if (!Array.isArray(regions)) {
     throw new HostMemoryError('INVALID', `${about}: expected { "regions": [ [ [startByte, endByte], … ], … ] }`)

@@ -152,7 +152,7 @@ test('a file that is truncated later has no holes there, but an error', () => {
 
 test('backing.json gives the ranges of each region, or an error that says where it is wrong', () => {
   const options = { about: 'backing.json', regions: 2 }
-  expect(parseBackingFile('{"regions": [[[0, 4096], [8192, 12288]], []]}', options)).toEqual([
+  expect(parseBackingFile(Buffer.from('{"regions": [[[0, 4096], [8192, 12288]], []]}'), options)).toEqual([
     [
       { startBytes: 0, endBytes: 4096 },
       { startBytes: 8192, endBytes: 12288 },
@@ -170,7 +170,7 @@ test('backing.json gives the ranges of each region, or an error that says where 
     ['{"regions": [[], [null]]}', 'found null'],
   ]
   for (const [text, message] of wrong) {
-    expect(() => parseBackingFile(text, options)).toThrow(
+    expect(() => parseBackingFile(Buffer.from(text), options)).toThrow(
       expect.objectContaining({ code: 'INVALID', message: expect.stringContaining(message) }),
     )
   }

@@ -7,6 +7,8 @@ import { hugetlbRam } from './hugetlb-ram.ts'
 import { type BackingBytes, bytesByState, checkInside, maximalRuns, type RamSource } from './ram-source.ts'
 import { readFully } from './read-fully.ts'
 
+const STAT_BLOCK_BYTES = 512
+
 /**
  * Guest RAM in a file of this host, named by its path: opens it and checks that the part lies inside.
  *
@@ -44,6 +46,7 @@ export function sharedFileRam(part: FilePart): RamSource {
     sizeBytes,
     granularityBytes: fileSystemType(fd).blockBytes,
     tellsSwapped: false,
+    plainFile: { fd, baseBytes: offsetBytes },
     backing(within) {
       checkInside(within, sizeBytes)
       const inFile = { startBytes: within.startBytes + offsetBytes, endBytes: within.endBytes + offsetBytes }
@@ -54,7 +57,7 @@ export function sharedFileRam(part: FilePart): RamSource {
       readFully({ fd, about: part.about, baseBytes: offsetBytes }, at, into)
     },
     figures() {
-      const backedBytes = bytesByState(source).backed
+      const backedBytes = allocatedBytes(part) ?? bytesByState(source).backed
       const stat = cachestat(fd, offsetBytes, sizeBytes)
       const residentBytes = stat ? Math.min(backedBytes, stat.cachePages * pageSize()) : backedBytes
       return { backedBytes, residentBytes }
@@ -62,6 +65,13 @@ export function sharedFileRam(part: FilePart): RamSource {
     [Symbol.dispose]: closeOnce(fd),
   }
   return source
+}
+
+/** Of shmem that is all guest memory the kernel keeps a count, swapped pages included; undefined for other files. */
+function allocatedBytes({ fd, offsetBytes, sizeBytes }: FilePart): number | undefined {
+  if (offsetBytes !== 0 || fileSystemType(fd).name !== 'tmpfs') return undefined
+  const { size, blocks } = fstatSync(fd)
+  return size === sizeBytes ? blocks * STAT_BLOCK_BYTES : undefined
 }
 
 /** The data of `inFile`. What lies beyond the end of a file that was truncated meanwhile is no hole: nobody knows. */

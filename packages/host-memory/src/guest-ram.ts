@@ -103,6 +103,25 @@ export class GuestRam implements Disposable {
     }
   }
 
+  /**
+   * Where the content of `range`, which lies inside guest RAM (RangeError else), is in files, in its order; undefined where
+   * one of its sources is not read by pread(2) alone.
+   */
+  filePieces(range: PfnRange): { fd: number; offsetBytes: number; sizeBytes: number }[] | undefined {
+    const pieces: { fd: number; offsetBytes: number; sizeBytes: number }[] = []
+    for (let at = range.start; at < endOf(range); ) {
+      const frames = this.#regions[findRange(this.#regions, at)]
+      if (!frames) throw new RangeError(`frame ${at} is not guest RAM`)
+      const file = frames.region.source.plainFile
+      if (!file) return undefined
+      const count = Math.min(endOf(range), endOf(frames)) - at
+      const offsetBytes = file.baseBytes + frames.region.sourceOffsetBytes + (at - frames.start) * this.frameBytes
+      pieces.push({ fd: file.fd, offsetBytes, sizeBytes: count * this.frameBytes })
+      at += count
+    }
+    return pieces
+  }
+
   /** Host memory behind the whole of guest RAM. */
   figures(): MemoryFigures {
     const sum = { backedBytes: 0, residentBytes: 0 }

@@ -1,4 +1,5 @@
 export { parseBackingFile } from './backing-file.ts'
+export { checkJsonBulk } from './check-json-bulk.ts'
 export { openFileRam } from './file-ram.ts'
 export { type BackingFrames, GuestRam, type RamRegion } from './guest-ram.ts'
 export { HostMemoryError, type HostMemoryErrorCode } from './host-memory-error.ts'

@@ -45,6 +45,8 @@ export interface RamSource extends Disposable {
    * guest's memory, provided that the guest does not give memory back at the same moment (its vCPUs are stopped).
    */
   read(offsetBytes: number, into: Uint8Array): void
+  /** Where a file holds it, when pread(2) from there is all that `read` does. `baseBytes`: of the source's first byte. */
+  readonly plainFile?: { readonly fd: number; readonly baseBytes: number }
   figures(): MemoryFigures
 }
 

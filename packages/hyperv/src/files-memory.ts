@@ -5,6 +5,7 @@ import {
   type BackingRun,
   checkRead,
   closedGuest,
+  type FilePiece,
   type GuestMemory,
   type HostMemory,
   type NotDumped,
@@ -62,6 +63,12 @@ export class FilesMemory implements GuestMemory, OfflineQuery {
       for (const run of this.#states(range)) if (run.state === 'unbacked') throw withoutMemory(run.start)
       this.#ram.read(range, into)
     })
+  }
+
+  filePieces(range: PfnRange): readonly FilePiece[] | undefined {
+    this.#checkOpen()
+    for (const run of this.#states(range)) if (run.state === 'unbacked') return undefined
+    return this.#ram.filePieces(range)
   }
 
   backing(options: BackingOptions): AsyncGenerator<BackingRun> {

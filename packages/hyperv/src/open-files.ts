@@ -2,14 +2,14 @@ import { basename, resolve } from 'node:path'
 import { GuestRam, openFileRam, parseBackingFile, type RamRegion } from '@ullage/host-memory'
 import { fileGuest, type MemoryDevices, OfflineError, type OpenGuest, throwIfAborted } from '@ullage/offline-query'
 import { countFrames, type PfnRange } from '@ullage/pages'
-import { readBoundedJson } from './bounded-json.ts'
 import { dmHostWord } from './dm-host-word.ts'
 import type { DmRanges } from './dm-ranges.ts'
 import { backedFramesOf, FilesMemory, translated } from './files-memory.ts'
 import type { FilesSource, OpenHypervOptions } from './hyperv-source.ts'
+import { readBounded } from './read-bounded.ts'
 import { readChannel } from './read-channel.ts'
 import { RamFrames } from './ram-frames.ts'
-import { readDmRanges } from './read-dm-ranges.ts'
+import { MAX_RANGES_BYTES, readDmRanges } from './read-dm-ranges.ts'
 import { readNotes } from './read-notes.ts'
 
 type Warning = OpenGuest['warnings'][number]
@@ -89,8 +89,8 @@ function openRegions(source: FilesSource, at: (path: string) => string): GuestRa
 }
 
 function readBacking(path: string, regions: number) {
-  const text = readBoundedJson(path, { what: 'a backing map' })
-  return parseBackingFile(text, { about: path, regions })
+  const bytes = readBounded(path, { maxBytes: MAX_RANGES_BYTES, what: 'a backing map' })
+  return parseBackingFile(bytes, { about: path, regions })
 }
 
 const NO_NOTES: Warning = {

@@ -1,7 +1,12 @@
+import { checkJsonBulk } from '@ullage/host-memory'
 import { OfflineError } from '@ullage/offline-query'
 import { mergeRanges, type PfnRange } from '@ullage/pages'
 import type { DmRanges } from './dm-ranges.ts'
-import { readBoundedJson } from './bounded-json.ts'
+import { translated } from './files-memory.ts'
+import { readBounded } from './read-bounded.ts'
+
+/** About ten million ranges. */
+export const MAX_RANGES_BYTES = 256 * 1024 * 1024
 
 const FORM = '{ "ballooned": [[start, count], …], "hotAdded": [[start, count], …] }, in frames of 4096 bytes'
 
@@ -11,7 +16,10 @@ const FORM = '{ "ballooned": [[start, count], …], "hotAdded": [[start, count],
  * OfflineError `INVALID`.
  */
 export function readDmRanges(path: string): DmRanges {
-  return parseDmRanges(readBoundedJson(path, { what: 'balloon ranges' }), path)
+  const what = 'balloon ranges'
+  const bytes = readBounded(path, { maxBytes: MAX_RANGES_BYTES, what })
+  translated(() => checkJsonBulk(bytes, { about: path, what }))
+  return parseDmRanges(bytes.toString('utf8'), path)
 }
 
 /** The content of such a file; `about` names it in errors. */

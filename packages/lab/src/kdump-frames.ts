@@ -18,8 +18,8 @@ const DESCRIPTOR_BYTES = 24
 
 /**
  * Reads both bitmaps and all page descriptors of a kdump-compressed file of its own accord (makedumpfile IMPLEMENTATION,
- * diskdump_mod.h), so that nothing of this project judges itself. Throws LabError for any other file, for a shared page
- * that is not zeros, and for two that are shared.
+ * diskdump_mod.h), so that nothing of this project judges itself. Descriptors may share pages of any content; those of zeros
+ * that stand as they are count as pages of zeros. Throws LabError for any other file, and where zeros are shared twice.
  */
 export function readKdumpFrames(path: string): KdumpFrames {
   const fd = openSync(path, 'r')
@@ -44,18 +44,15 @@ export function readKdumpFrames(path: string): KdumpFrames {
     const descriptors = read(pfns.length * DESCRIPTOR_BYTES, bitmapAt + 2 * bitmapBytes)
     const offsets = pfns.map((_, i) => Number(descriptors.readBigInt64LE(i * DESCRIPTOR_BYTES)))
     const zero = new Uint8Array(bitmapBytes)
-    const shared = sharedOffset(path, offsets)
-    pfns.forEach((pfn, i) => {
-      if (offsets[i] !== shared) return
-      const [size, flags] = [8, 12].map((field) => descriptors.readUInt32LE(i * DESCRIPTOR_BYTES + field))
-      if (size !== blockBytes || flags !== 0) {
-        throw new LabError(`${path}: frame ${pfn} shares a page that is not stored as it is`)
-      }
-      zero[pfn >>> 3] = (zero[pfn >>> 3] as number) | (1 << (pfn & 7))
+    const zeros = sharedOffsets(offsets).filter((offset) => {
+      const index = offsets.indexOf(offset)
+      const [size, flags] = [8, 12].map((field) => descriptors.readUInt32LE(index * DESCRIPTOR_BYTES + field))
+      return size === blockBytes && flags === 0 && read(blockBytes, offset).every((byte) => byte === 0)
     })
-    if (shared !== undefined && read(blockBytes, shared).some((byte) => byte !== 0)) {
-      throw new LabError(`${path}: the page at ${shared} is shared and not zeros`)
-    }
+    if (zeros.length > 1) throw new LabError(`${path}: pages of zeros are shared at ${zeros.join(', ')}`)
+    pfns.forEach((pfn, i) => {
+      if (offsets[i] === zeros[0]) zero[pfn >>> 3] = (zero[pfn >>> 3] as number) | (1 << (pfn & 7))
+    })
     return { dumpLevel: subHeader.readInt32LE(8), maxMapnr, present, stored, zero }
   } finally {
     closeSync(fd)
@@ -71,12 +68,10 @@ function* setBits(bitmap: Uint8Array, count: number): Generator<number> {
   for (let pfn = 0; pfn < count; pfn++) if (hasBit(bitmap, pfn)) yield pfn
 }
 
-/** The offset that more than one descriptor has; undefined when there is none. */
-function sharedOffset(path: string, offsets: readonly number[]): number | undefined {
+/** The offsets that more than one descriptor has. */
+function sharedOffsets(offsets: readonly number[]): number[] {
   const seen = new Set<number>()
   const shared = new Set<number>()
   for (const offset of offsets) (seen.has(offset) ? shared : seen).add(offset)
-  if (shared.size > 1)
-    throw new LabError(`${path}: ${shared.size} pages are shared by descriptors, expected one at most`)
-  return shared.values().next().value
+  return [...shared]
 }

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { type ElfNote, LayoutError, readElfNotes } from '@ullage/layout'
 import { type CpuEvidence, cpuEvidence, type Liveness } from './cpu-evidence.ts'
-import { withKernelTables } from './cpu-page-tables.ts'
+import { type CpuPageTable, withKernelTables } from './cpu-page-tables.ts'
 import type { GuestFrames } from './guest-frames.ts'
-import { type Kernel, kernelClaim, kernelMemory, openKernel } from './kernel.ts'
+import { type Kernel, type KernelClaim, kernelClaim, kernelMemory, openKernel } from './kernel.ts'
 import { LinuxGuestError } from './linux-guest-error.ts'
 import { pointedVmcoreinfo } from './pointed-vmcoreinfo.ts'
 import { Refusal } from './refusal.ts'
@@ -72,7 +72,19 @@ export async function findKernel(frames: GuestFrames, options: FindOptions): Pro
   const walked = new Set<string>()
   let opened = 0
   let possible = 0
+  let hasMissed = false
 
+  const openClaim = (claim: KernelClaim): Kernel => {
+    const before = claim.frames.missed
+    try {
+      const memory = kernelMemory(claim)
+      opened++
+      return openKernel(claim, memory)
+    } catch (error) {
+      hasMissed ||= claim.frames.missed > before
+      throw error
+    }
+  }
   const tryOne = (candidate: Candidate): Accepted | undefined => {
     try {
       if (candidate.text.length > VMCOREINFO_MAX_BYTES) {
@@ -82,9 +94,7 @@ export async function findKernel(frames: GuestFrames, options: FindOptions): Pro
       const digest = createHash('sha256').update(candidate.text, 'latin1').digest('base64')
       if (candidate.from === 'scan' && walked.has(digest)) return undefined
       walked.add(digest)
-      const memory = kernelMemory(claim)
-      opened++
-      const kernel = openKernel(claim, memory)
+      const kernel = openClaim(claim)
       return { candidate, kernel, liveness: evidence.livenessOf(kernel) }
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
@@ -106,6 +116,8 @@ export async function findKernel(frames: GuestFrames, options: FindOptions): Pro
     }
   }
 
+  const isUnreadable = (): boolean => hasMissed || evidence.roots.some((root) => !isReadable(frames, root))
+
   let best: Accepted | undefined
   for (const candidate of givenCandidates(options.vmcoreinfo, notes)) {
     const accepted = tryOne(candidate)
@@ -115,7 +127,7 @@ export async function findKernel(frames: GuestFrames, options: FindOptions): Pro
     best ??= accepted
   }
   // No vCPU could confirm what the search would find.
-  if (mustRun && !evidence.canBeRun) throw notRunning(best, evidence)
+  if (mustRun && !evidence.canBeRun) throw notRunning(best, evidence, isUnreadable())
   for (const reason of refused.listed) {
     warnings.push({ code: 'VMCOREINFO_REFUSED', text: `guest memory was searched for another VMCOREINFO: ${reason}` })
   }
@@ -126,7 +138,7 @@ export async function findKernel(frames: GuestFrames, options: FindOptions): Pro
     if (accepted?.liveness === 'runs') return found(accepted)
     best ??= accepted
   }
-  if (options.search === false) throw nothingFound(refused)
+  if (options.search === false) throw nothingFound(refused, isUnreadable())
   for await (const { pfn, text } of scanVmcoreinfo(frames, { signal: options.signal })) {
     if (walked.size >= MAX_WALKED || opened >= MAX_OPENED) {
       warnings.push({
@@ -142,9 +154,9 @@ export async function findKernel(frames: GuestFrames, options: FindOptions): Pro
   }
   // Of several that may run, none is believed.
   const isSure = best?.liveness === 'runs' || (best?.liveness === 'possible' && possible === 1)
-  if (best && mustRun && !isSure) throw notRunning(best, evidence)
+  if (best && mustRun && !isSure) throw notRunning(best, evidence, isUnreadable())
   if (best) return found(best)
-  throw nothingFound(refused)
+  throw nothingFound(refused, isUnreadable())
 }
 
 function readNotes(blob: Uint8Array, refused: Refusals): ElfNote[] {
@@ -174,7 +186,7 @@ function isBetter(a: Accepted, b: Accepted): boolean {
   return a.kernel.sections.countDecodable() > b.kernel.sections.countDecodable()
 }
 
-function notRunning(best: Accepted | undefined, { cpus, denial }: CpuEvidence): LinuxGuestError {
+function notRunning(best: Accepted | undefined, { cpus, denial }: CpuEvidence, unreadable: boolean): LinuxGuestError {
   const seen = best
     ? `memory holds the kernel ${best.kernel.info.osrelease} (VMCOREINFO ${best.candidate.where})`
     : 'no kernel was given'
@@ -182,19 +194,28 @@ function notRunning(best: Accepted | undefined, { cpus, denial }: CpuEvidence): 
     'KERNEL_NOT_RUNNING',
     `expected a kernel that a vCPU runs: ${seen}, ${cpus} vCPUs told their state, and ${denial}: ` +
       'the guest is in its firmware or boot loader, or is rebooting',
+    { unreadable },
   )
 }
 
-function nothingFound(refused: Refusals): LinuxGuestError {
+/** False for a root table in guest RAM that cannot be read. */
+function isReadable(frames: GuestFrames, { address }: CpuPageTable): boolean {
+  const pfn = frames.view.toPfn(Number(address >> BigInt(frames.frameShift)))
+  return pfn === undefined || !frames.isRam(pfn) || frames.readFrame(pfn, new Uint8Array(frames.frameBytes))
+}
+
+function nothingFound(refused: Refusals, unreadable: boolean): LinuxGuestError {
   if (refused.count === 0) {
     return new LinuxGuestError(
       'NO_VMCOREINFO',
       'expected VMCOREINFO in the notes or in a page of guest memory, found none: is the guest a Linux with ' +
         'CONFIG_VMCORE_INFO (CONFIG_CRASH_CORE before 6.9) that has booted?',
+      { unreadable },
     )
   }
   return new LinuxGuestError(
     'NO_VALID_VMCOREINFO',
     `expected a VMCOREINFO that guest memory bears out, found ${refused.count} that it does not: ${refused}`,
+    { unreadable },
   )
 }

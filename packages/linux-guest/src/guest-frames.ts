@@ -6,6 +6,8 @@ export class GuestFrames {
   readonly view: GuestView
   readonly frameBytes: number
   readonly frameShift: number
+  /** Frames of guest RAM that one by one could not be read; each as often as it was tried. */
+  missed = 0
   readonly #inFramesOf = new Map<number, GuestFrames | undefined>()
 
   constructor(view: GuestView) {
@@ -46,9 +48,16 @@ export class GuestFrames {
     return last ? endOf(last) : 0
   }
 
+  /** The first frame at or after `pfn`, below `limit`, that may be readable; `limit` when there is none. */
+  nextReadable(pfn: number, limit: number): number {
+    return this.view.nextReadable?.(pfn, limit) ?? pfn
+  }
+
   /** Fills `into` with one frame and returns true, or returns false. */
   readFrame(pfn: number, into: Uint8Array): boolean {
-    return this.view.tryRead({ start: pfn, count: 1 }, into)
+    if (this.view.tryRead({ start: pfn, count: 1 }, into)) return true
+    if (this.isRam(pfn)) this.missed++
+    return false
   }
 
   /**

@@ -19,6 +19,11 @@ export interface GuestView {
    */
   tryRead(range: PfnRange, into: Uint8Array): boolean
   /**
+   * The first frame at or after `pfn`, below `limit`, that `tryRead` may read; `limit` when there is none. A search of all memory
+   * asks. Left out, every frame is tried.
+   */
+  nextReadable?(pfn: number, limit: number): number
+  /**
    * From a frame number in a page table to the frame number of guest RAM: identity but for Xen PV, whose tables hold
    * machine frames. Undefined when no frame of guest RAM has that number.
    */

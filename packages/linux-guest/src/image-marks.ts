@@ -4,13 +4,13 @@ import type { Kernel } from './kernel.ts'
 const FLAG_BITS = 0x01ff_ffff
 
 /**
- * Tells which frames of the kernel image were never given back. The kernel marks all of its image PG_reserved at boot
- * (Linux mm/memblock.c memmap_init_reserved_pages) and takes the mark from a frame exactly when it frees it (mm/page_alloc.c
+ * PG_reserved, as a mask on the low 32 flags. The kernel marks all that is set aside at boot with it, its image first of all
+ * (Linux mm/memblock.c memmap_init_reserved_pages), and takes the mark from a frame exactly when it frees it (mm/page_alloc.c
  * free_reserved_page: init memory, gaps behind text and rodata); pages of processes and of page cache never have it. The
  * bit differs between kernels and is not exported: it is the one that frames share which cannot have been freed, those of
  * `_stext`, of the root page table and of `init_uts_ns`. Undefined where they do not share exactly one.
  */
-export function imageMarks(kernel: Kernel): { isKept(pfn: number): boolean } | undefined {
+export function reservedMark(kernel: Kernel): number | undefined {
   const { memory, architecture, info, textPfn } = kernel
   const uts = info.symbol('init_uts_ns')
   const utsPfn = uts === undefined ? undefined : memory.toPfn(uts)
@@ -20,11 +20,17 @@ export function imageMarks(kernel: Kernel): { isKept(pfn: number): boolean } | u
     FLAG_BITS,
   )
   const isOneBit = common !== 0 && (common & (common - 1)) === 0
-  if (!isOneBit) return undefined
+  return isOneBit ? common : undefined
+}
+
+/** Tells which frames of the kernel image were never given back; undefined where that cannot be told. */
+export function imageMarks(kernel: Kernel): { isKept(pfn: number): boolean } | undefined {
+  const mark = reservedMark(kernel)
+  if (mark === undefined) return undefined
   return {
     isKept: (pfn) => {
       const flags = flagsOf(kernel, pfn)
-      return flags === undefined || (flags & common) !== 0
+      return flags === undefined || (flags & mark) !== 0
     },
   }
 }

@@ -11,9 +11,15 @@ export type LinuxGuestErrorCode = 'NO_VMCOREINFO' | 'NO_VALID_VMCOREINFO' | 'KER
 export class LinuxGuestError extends Error {
   override readonly name = 'LinuxGuestError'
   readonly code: LinuxGuestErrorCode
+  /**
+   * True when page tables that a vCPU has loaded, or what a VMCOREINFO leads to, are in guest RAM that could not be read: there
+   * may be a kernel, and the host has no memory for what it relies on.
+   */
+  readonly unreadable: boolean
 
-  constructor(code: LinuxGuestErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options)
+  constructor(code: LinuxGuestErrorCode, message: string, options: { readonly unreadable: boolean }) {
+    super(message)
     this.code = code
+    this.unreadable = options.unreadable
   }
 }

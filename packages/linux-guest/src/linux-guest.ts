@@ -1,8 +1,9 @@
-import type { PfnRange } from '@ullage/pages'
+import { cutRange, type PfnRange } from '@ullage/pages'
 import { countIdle } from './count-idle.ts'
 import { findKernel, type Warning } from './find-kernel.ts'
 import { GuestFrames } from './guest-frames.ts'
 import type { GuestView } from './guest-view.ts'
+import { reservedMark } from './image-marks.ts'
 import { type KexecState, readKexecState } from './kexec/kexec-state.ts'
 import { vmcoreinfoPlace } from './pointed-vmcoreinfo.ts'
 import { findProtectedFrames } from './protected-frames.ts'
@@ -39,8 +40,9 @@ export interface LinuxGuest {
    */
   classify(window: PfnRange, into: Uint8Array): void
   /**
-   * Number of frames of `range` that wait on a list of the kernel's and nobody holds: in use by class, not in fact. May
-   * use struct pages read since the last `classify`, so that asking frame by frame costs little.
+   * Number of frames of `range` that are in use by class, and nobody holds: they wait on a list of the kernel's, or were set
+   * aside at boot and never given to anybody (the crashkernel= area). Of protected frames only the former. May use struct
+   * pages read since the last `classify`, so that asking frame by frame costs little.
    */
   countIdle(range: PfnRange): number
   /**
@@ -89,6 +91,7 @@ export async function openLinuxGuest(view: GuestView, options: OpenLinuxGuestOpt
   const { info, memory, page, sections, architecture, uts } = kernel
   const reader = new StructPageReader(memory, sections, page)
   const guarded = findProtectedFrames(kernel, reader, vmcoreinfoPfn ?? vmcoreinfoPlace(kernel))
+  const reserved = reservedMark(kernel) ?? 0
   const incomplete = {
     code: 'PAGE_TABLES_INCOMPLETE',
     text: 'the guest has more page tables than a kernel needs for its memory: not all of them are protected',
@@ -111,7 +114,13 @@ export async function openLinuxGuest(view: GuestView, options: OpenLinuxGuestOpt
       memory.forget()
       reader.classify(window, into)
     },
-    countIdle: (range) => countIdle(memory, sections, page, range),
+    countIdle: (range) => {
+      let idle = 0
+      for (const piece of cutRange(range, guarded.ranges)) {
+        idle += countIdle(kernel, piece, piece.inside ? 0 : reserved)
+      }
+      return idle
+    },
     protectedFrames: () => guarded.ranges,
     kexec: () => {
       memory.forget()

@@ -27,8 +27,9 @@ export async function* scanVmcoreinfo(
   const readable = new Uint8Array(pieceFrames)
   let pieces = 0
   for (const extent of frames.view.extents) {
-    for (let start = extent.start; start < endOf(extent); start += pieceFrames) {
-      const count = Math.min(pieceFrames, endOf(extent) - start)
+    const end = endOf(extent)
+    for (let start = frames.nextReadable(extent.start, end); start < end; ) {
+      const count = Math.min(pieceFrames, end - start)
       frames.readWhatCanBe({ start, count }, bytes.subarray(0, count * frameBytes), readable, 0)
       for (let i = 0; i < count; i++) {
         const at = i * frameBytes
@@ -40,6 +41,7 @@ export async function* scanVmcoreinfo(
         await new Promise((resolve) => setImmediate(resolve))
         options.signal?.throwIfAborted()
       }
+      start = frames.nextReadable(start + count, end)
     }
   }
 }

@@ -5,6 +5,7 @@ export { type CodecName, codecNames, type PageCodec } from './codecs/page-codec.
 export { type ByteRange, dataRanges, seekData, seekHole } from './data-ranges.ts'
 export { punchHole, reserveSpace } from './file-space.ts'
 export { type FileSystemType, fileSystemType } from './file-system-type.ts'
+export { adviseHugePages } from './huge-pages.ts'
 export { linkOpenFile } from './link-open-file.ts'
 export { lockFile, unlockFile } from './lock-file.ts'
 export { lockPath } from './lock-path.ts'

@@ -14,6 +14,7 @@ export {
 } from './offline-query.ts'
 export {
   type AddressSpace,
+  type FilePiece,
   type GuestIdentity,
   type GuestMemory,
   type GuestNotes,
@@ -25,6 +26,7 @@ export {
   type NotDumped,
   type OpenGuest,
   type PauseLease,
+  type PauseOptions,
   type PopulateOnDemand,
   type RamExtent,
 } from './open-guest.ts'

@@ -17,6 +17,14 @@ export interface NotDumped {
   readonly sizeBytes: number
 }
 
+/** Bytes of a file that this process has open, in which bytes of guest RAM lie. */
+export interface FilePiece {
+  /** Open for reading, for as long as the guest is. */
+  readonly fd: number
+  readonly offsetBytes: number
+  readonly sizeBytes: number
+}
+
 /** Guest RAM, as the host reads it. */
 export interface GuestMemory {
   /** Bytes in one frame, a power of two: 4096 but for arm64 guests of other page sizes. */
@@ -32,6 +40,11 @@ export interface GuestMemory {
    * Synchronous, because what is behind it is (pread, a hypercall): a dump runs in a process of its own.
    */
   read(range: PfnRange, into: Uint8Array): void
+  /**
+   * Where the content of `range` lies in files, in its order, when pread(2) of them is all that `read` would do: several
+   * threads can then read at once. Undefined where `read` does more than that. `range` is such as `read` takes.
+   */
+  filePieces?(range: PfnRange): readonly FilePiece[] | undefined
 }
 
 /** From the frame numbers in the guest's page tables to the frame numbers of its RAM: identity but for Xen PV. */
@@ -53,6 +66,8 @@ export interface GuestNotes {
   readonly elfNotes: Uint8Array
   /** Number of virtual CPUs that the notes describe. */
   readonly cpus: number
+  /** For how many milliseconds a running guest was stopped for them, where it had to be. */
+  readonly stoodMs?: number
 }
 
 /** Host memory behind one guest's RAM, in bytes. */
@@ -106,6 +121,12 @@ export interface PauseLease extends AsyncDisposable {
   resume(): Promise<number>
 }
 
+export interface PauseOptions {
+  readonly signal?: AbortSignal
+  /** What its caller does while the guest still runs, to need it the shorter. */
+  readonly beforeStop?: () => Promise<void>
+}
+
 export interface GuestIdentity {
   /** Backend name, as in a guest descriptor: `virtio-balloon`, `xen`, `hyperv`. */
   readonly backend: string
@@ -127,9 +148,11 @@ export interface OpenGuest extends AsyncDisposable {
   notes(options?: { signal?: AbortSignal }): Promise<GuestNotes>
   /**
    * Stops the vCPUs and reads the layout of guest RAM again. The lease resumes them when disposed, and also when this
-   * process dies. A guest that was stopped already stays stopped. Throws OfflineError.
+   * process dies. A guest that was stopped already stays stopped. `beforeStop` is called while the pause is prepared, and
+   * vCPUs are stopped once it has resolved; where it rejects they are not, and what it throws comes through. It is not called
+   * where there is nothing to stop. Throws OfflineError.
    */
-  pause(options?: { signal?: AbortSignal }): Promise<PauseLease>
+  pause(options?: PauseOptions): Promise<PauseLease>
   /** Asks the host for figures only: allocates nothing in the guest's memory. */
   hostMemory(): Promise<HostMemory>
   /** What balloons and memory devices have done with frames, at this moment. Absent where nothing is known of them. */

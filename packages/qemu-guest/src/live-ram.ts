@@ -36,8 +36,8 @@ interface Piece {
  * backend is where, `gpa2hva` where the backend lies in QEMU's own address space, the process map what is mapped there.
  */
 export async function openLiveRam(client: QmpClient, process: HostProcess, options: CommandOptions): Promise<LiveRam> {
-  const known = await memoryBackends(client, options)
-  const { regions, notDumped } = guestRam(await flatView(client, options), known)
+  const [known, view] = await Promise.all([memoryBackends(client, options), flatView(client, options)])
+  const { regions, notDumped } = guestRam(view, known)
   if (regions.length === 0) {
     throw new OfflineError('UNSUPPORTED', `expected guest RAM in the flat view of ${client.socketPath}, found none`)
   }

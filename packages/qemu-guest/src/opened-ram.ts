@@ -4,6 +4,7 @@ import {
   type BackingOptions,
   type BackingRun,
   closedGuest,
+  type FilePiece,
   type GuestMemory,
   type HostMemory,
   type NotDumped,
@@ -62,6 +63,11 @@ export class OpenedRam implements GuestMemory, OfflineQuery {
   read(range: PfnRange, into: Uint8Array): void {
     this.#checkOpen()
     translated(this.#kind, () => this.#ram.read(range, into))
+  }
+
+  filePieces(range: PfnRange): readonly FilePiece[] | undefined {
+    this.#checkOpen()
+    return this.#ram.filePieces(range)
   }
 
   backing(options: BackingOptions): AsyncGenerator<BackingRun> {

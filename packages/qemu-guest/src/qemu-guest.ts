@@ -11,9 +11,17 @@ import {
   type OfflineQuery,
   type OpenGuest,
   type PauseLease,
+  type PauseOptions,
 } from '@ullage/offline-query'
 import { mergeRanges } from '@ullage/pages'
-import { type GuestPause, pauseGuest, type QmpClient, refuseUnsuitable, virtioMemDevices } from '@ullage/qemu'
+import {
+  type GuestPause,
+  pauseGuest,
+  type QmpClient,
+  refuseUnsuitable,
+  RunStateWatch,
+  virtioMemDevices,
+} from '@ullage/qemu'
 import { liveNotes } from './live-notes.ts'
 import { openLiveRam } from './live-ram.ts'
 import type { Warning } from './live-warnings.ts'
@@ -66,21 +74,23 @@ export class QemuGuest implements OpenGuest {
   notes(options: { signal?: AbortSignal } = {}): Promise<GuestNotes> {
     const { client, ram } = this.#parts
     return translatedAsync(async () => {
+      using watch = new RunStateWatch(client)
       const notes = await liveNotes(client, ram, { folder: this.#parts.options.stateDir, signal: options.signal })
       if (notes.cpus === 0)
         this.#warnOnce('NO_NOTES', 'qemu gave no CPU notes: no frame is backed, or CPU 0 is not in 64-bit mode')
-      return { elfNotes: notes.elfNotes, cpus: notes.cpus }
+      return { elfNotes: notes.elfNotes, cpus: notes.cpus, stoodMs: watch.stoodMs }
     }, options.signal)
   }
 
-  pause(options: { signal?: AbortSignal } = {}): Promise<PauseLease> {
+  pause(options: PauseOptions = {}): Promise<PauseLease> {
     return translatedAsync(async () => {
       if (this.#pause)
         throw new OfflineError('BUSY', 'expected a guest that is not held, found it paused by this process')
       const { client, process, ram, witness, lockFd } = this.#parts
       const { stateDir, guardianScope: scope } = this.#parts.options
       await refuseUnsuitable(client, options)
-      const pause = await pauseGuest(client, { stateDir, lockFd, scope, signal: options.signal })
+      const { signal, beforeStop } = options
+      const pause = await pauseGuest(client, { stateDir, lockFd, scope, signal, beforeStop })
       this.#pause = pause
       try {
         const now = await openLiveRam(client, process, options)

@@ -35,13 +35,17 @@ export async function memoryBackends(client: QmpClient, options: CommandOptions 
     if (memdev.id === undefined) continue
     const id = toText(memdev.id, 'the id of a memory backend')
     const read = (property: string): Promise<unknown> => readProperty(client, `/objects/${id}`, property, options)
-    const memPath = await read('mem-path')
-    const offset = await read('offset')
+    const [memPath, offset, type, share] = await Promise.all([
+      read('mem-path'),
+      read('offset'),
+      read('type'),
+      memdev.share ?? read('share'),
+    ])
     backends.push({
       id,
-      type: toText(await read('type'), `the type of ${id}`),
+      type: toText(type, `the type of ${id}`),
       sizeBytes: toCount(memdev.size, `the size of ${id}`),
-      share: toFlag(memdev.share ?? (await read('share')), `share of ${id}`),
+      share: toFlag(share, `share of ${id}`),
       memPath: memPath === undefined ? undefined : toText(memPath, `mem-path of ${id}`),
       offsetBytes: offset === undefined ? 0 : toCount(offset, `offset of ${id}`),
     })

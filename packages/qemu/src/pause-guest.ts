@@ -21,6 +21,8 @@ export interface PauseGuestOptions {
   /** A command that starts the guardian, whose own command line follows: instead of what `scope` stands for. */
   readonly launcher?: readonly string[] | undefined
   readonly signal?: AbortSignal | undefined
+  /** Done while the guardian starts; the guest is stopped when both are ready, and not where this rejects. */
+  readonly beforeStop?: (() => Promise<void>) | undefined
 }
 
 /**
@@ -36,7 +38,8 @@ export async function pauseGuest(client: QmpClient, options: PauseGuestOptions):
   const record = { socketPath, qemu: await qemuProcess(client), holder: ownIdentity() }
   const lease = new PausedLease(client, { ...options, record, recordPath })
   try {
-    await lease.arm()
+    const prepared = await Promise.allSettled([lease.arm(), options.beforeStop?.()])
+    for (const outcome of prepared) if (outcome.status === 'rejected') throw outcome.reason
     // The last moment at which nothing has been done yet: from here on the guest is stopped and then resumed.
     options.signal?.throwIfAborted()
     if (await lease.stop()) return lease

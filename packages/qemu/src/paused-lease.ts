@@ -98,6 +98,7 @@ export class PausedLease implements GuestPause {
       await this.release()
       return 0
     }
+    let runsSince: number
     try {
       // What has happened before this answer has been told before it.
       await guestStatus(this.#client)
@@ -106,6 +107,7 @@ export class PausedLease implements GuestPause {
         throw new QemuError('RESUMED_BY_OTHERS', `${what}, found that somebody else let it run; dump it again`)
       }
       await this.#client.execute('cont')
+      runsSince = performance.now()
       const status = await guestStatus(this.#client)
       if (status !== 'running') {
         throw new QemuError('COMMAND_FAILED', `expected the guest to run after cont, found it ${status}`)
@@ -116,7 +118,7 @@ export class PausedLease implements GuestPause {
       else await this.#handOver()
       throw error
     }
-    const pausedMs = performance.now() - this.#stopSentAt
+    const pausedMs = runsSince - this.#stopSentAt
     await this.release()
     return pausedMs
   }

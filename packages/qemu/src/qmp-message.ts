@@ -12,6 +12,8 @@ export interface QemuVersion {
 export interface QmpEvent {
   readonly name: string
   readonly data: JsonObject
+  /** When it happened, in milliseconds of QEMU's wall clock. */
+  readonly timeMs: number
 }
 
 export type QmpMessage =
@@ -37,7 +39,9 @@ export function decodeMessage(line: string): QmpMessage {
   const message = toObject(parse(line), 'a qmp message')
   if ('event' in message) {
     const data = isObject(message.data) ? message.data : {}
-    return { kind: 'event', event: { name: toText(message.event, 'the name of an event'), data } }
+    const { seconds, microseconds } = toObject(message.timestamp, 'the time of an event')
+    const timeMs = toCount(seconds, 'seconds of an event') * 1000 + toCount(microseconds, 'its microseconds') / 1000
+    return { kind: 'event', event: { name: toText(message.event, 'the name of an event'), data, timeMs } }
   }
   if ('error' in message) {
     const error = toObject(message.error, 'a qmp error')

@@ -86,7 +86,7 @@ describe('QmpClient against what is not a monitor of its own', () => {
         lines.push(...data.trim().split('\n'))
         if (lines.length < 2) return
         const ids = lines.map((line) => Number(/"id":(\d+)/.exec(line)?.[1]))
-        const text = `{"return": "b", "id": ${ids[1]}}\n{"event": "STOP"}\n{"return": "a", "id": ${ids[0]}}\n`
+        const text = `{"return": "b", "id": ${ids[1]}}\n{"event": "STOP", "timestamp": {"seconds": 1700000000, "microseconds": 250000}}\n{"return": "a", "id": ${ids[0]}}\n`
         for (const byte of Buffer.from(text)) socket.write(Buffer.of(byte))
       }),
       async (path) => {

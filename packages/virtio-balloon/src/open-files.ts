@@ -44,7 +44,7 @@ function openRegions(source: FilesSource, at: (path: string) => string): GuestRa
   const backing = source.backing === undefined ? undefined : at(source.backing)
   const count = source.regions.length
   const data =
-    backing === undefined ? undefined : parseBackingFile(readText(backing), { about: backing, regions: count })
+    backing === undefined ? undefined : parseBackingFile(readBacking(backing), { about: backing, regions: count })
   const regions: RamRegion[] = []
   try {
     source.regions.forEach((region, i) => {
@@ -72,8 +72,8 @@ function readNotes(path: string): NotesElf {
   }
 }
 
-function readText(path: string): string {
-  return readBounded(path, MAX_BACKING_BYTES, 'a backing map').toString('utf8')
+function readBacking(path: string): Buffer {
+  return readBounded(path, MAX_BACKING_BYTES, 'a backing map')
 }
 
 function readBounded(path: string, maxBytes: number, what: string): Buffer {

@@ -15,6 +15,7 @@ writeFileSync(join(folder, 'text.json'), 'backing')
 writeFileSync(join(folder, 'one.json'), '{"regions": [[[0, 4096]], []]}')
 writeFileSync(join(folder, 'beyond.json'), JSON.stringify({ regions: [[[0, 8 * MIB]]] }))
 writeFileSync(join(folder, 'unsorted.json'), '{"regions": [[[8192, 12288], [0, 4096]]]}')
+writeFileSync(join(folder, 'deep.json'), `{"regions": [[${'['.repeat(4 * MIB)}`)
 writeFileSync(join(folder, 'short.elf'), '\x7fELF')
 
 const open = (source: VirtioBalloonSource) =>
@@ -49,6 +50,7 @@ const refusals: [string, VirtioBalloonSource, OfflineErrorCode, RegExp][] = [
   ],
   ['a backing map beyond its file', files([whole], { backing: 'beyond.json' }), 'INVALID', /beyond the file's/],
   ['a backing map out of order', files([whole], { backing: 'unsorted.json' }), 'INVALID', /must ascend/],
+  ['a backing map of lists in lists', files([whole], { backing: 'deep.json' }), 'INVALID', /8 lists deep at most/],
   ['notes that are not there', files([whole], { notes: 'no.elf' }), 'INVALID', /no\.elf/],
   ['notes that are no ELF', files([whole], { notes: 'ram.raw' }), 'INVALID', /expected an elf core.*ram\.raw, found/],
   [

@@ -1,3 +1,5 @@
+import type { SharedBytes } from './shared-bytes.ts'
+
 /** Bytes that can be read anywhere. Positions are bytes. */
 export interface ByteSource extends AsyncDisposable {
   readonly sizeBytes: number
@@ -11,6 +13,8 @@ export interface ByteSource extends AsyncDisposable {
    * that it stands for. makedumpfile leaves holes in bitmaps; a hole anywhere else is CORRUPT.
    */
   readSparse(into: Uint8Array, position: number, what: string): Promise<void>
+  /** Lets threads read by themselves until `use` has settled, for which closing waits. */
+  lend<T>(use: (bytes: SharedBytes) => Promise<T>): Promise<T>
 }
 
 /** `sizeBytes` bytes from `position`, read at once. */

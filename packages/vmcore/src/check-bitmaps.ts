@@ -1,28 +1,29 @@
-import { endOf, type PfnRange } from '@ullage/pages'
-import type { Vmcore } from './vmcore.ts'
+import { countBits, type PageBitmap } from './page-bitmap.ts'
 import { VmcoreError } from './vmcore-error.ts'
 
 /**
- * Checks that every stored frame is present, walking both bitmaps side by side, and returns the number of frames that
- * are present and not stored. Throws VmcoreError CORRUPT naming the first frame that is not.
+ * Checks that every stored frame is present, walking both bitmaps of one file side by side, and returns the number of
+ * frames that are present and not stored. Throws VmcoreError CORRUPT naming the first frame that is not present.
  */
-export async function checkBitmaps(vmcore: Vmcore, signal: AbortSignal | undefined): Promise<number> {
-  const options = signal ? { signal } : {}
-  const stored = vmcore.stored(options)[Symbol.asyncIterator]()
-  let presentFrames = 0
-  let storedFrames = 0
-  let run: PfnRange | undefined = (await stored.next()).value
-  for await (const within of vmcore.present(options)) {
-    presentFrames += within.count
-    while (run && run.start < endOf(within)) {
-      if (run.start < within.start) throw notPresent(run.start)
-      if (endOf(run) > endOf(within)) throw notPresent(endOf(within))
-      storedFrames += run.count
-      run = (await stored.next()).value
+export async function checkBitmaps(
+  present: PageBitmap,
+  stored: PageBitmap,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  let excluded = 0
+  const storedChunks = stored.chunks(signal)
+  for await (const { first, frames, words } of present.chunks(signal)) {
+    const { value } = await storedChunks.next()
+    if (!value) throw new RangeError(`${present.name} and ${stored.name} are of different sizes`)
+    for (let at = 0; at < frames; at += 32) {
+      const without = (value.words[at >>> 5] as number) & ~(words[at >>> 5] as number)
+      if (without === 0) continue
+      const pfn = first + at + 31 - Math.clz32(without & -without)
+      if (pfn < first + frames) throw notPresent(pfn)
     }
+    excluded += countBits(words, frames) - countBits(value.words, frames)
   }
-  if (run) throw notPresent(run.start)
-  return presentFrames - storedFrames
+  return excluded
 }
 
 function notPresent(pfn: number): VmcoreError {

@@ -3,7 +3,8 @@ import { type Compression, pageFlags } from './vmcore-writer.ts'
 
 /**
  * Decompresses one page into at most `targetLength` bytes of `target` and returns how many it has. Throws, whatever it
- * likes, for data that is broken or longer; it must not write outside its part of `target`.
+ * likes, for data that is broken or longer, and an error with the code `LIBRARY_MISSING` when it cannot work here at all;
+ * it must not write outside its part of `target`.
  */
 export type Decompressor = (
   source: Uint8Array,
@@ -16,6 +17,9 @@ export type Decompressor = (
 
 /** What pages can be decompressed with. A page that needs a missing one is UNSUPPORTED. */
 export type Decompress = { readonly [C in Exclude<Compression, 'none'>]?: Decompressor | undefined }
+
+/** Opens what the thread that calls can decompress with. */
+export type OpenDecompress = () => Decompress & Disposable
 
 const byFlags: ReadonlyMap<number, Compression> = new Map(
   Object.entries(pageFlags).map(([name, flags]) => [flags, name as Compression]),
@@ -75,6 +79,9 @@ export function decodePage(
     length = decompressor(source, sourceOffset, page.size, into, 0, pageBytes)
   } catch (cause) {
     const text = cause instanceof Error ? cause.message : String(cause)
+    if (cause instanceof Error && 'code' in cause && cause.code === 'LIBRARY_MISSING') {
+      throw new VmcoreError('UNSUPPORTED', `${where(page)} is compressed with ${compression}: ${text}`, { cause })
+    }
     throw new VmcoreError('CORRUPT', `${where(page)} does not decompress (${compression}): ${text}`, { cause })
   }
   if (length !== pageBytes) {

@@ -5,9 +5,8 @@ import { checkElfHeader, countProgramHeaders, elfSectionsEnd, readElfSegments } 
 import { notStored } from './kdump-reader.ts'
 import { countCpuNotes, findVmcoreinfo } from './notes-text.ts'
 import { MAX_PAGE_BYTES, MIN_PAGE_BYTES } from './page-count.ts'
+import { tablePages } from './page-table.ts'
 import type { StoredPages, VmcoreTables } from './vmcore.ts'
-
-const BATCH_PAGES = 16_384
 
 const machines: Readonly<Record<number, string>> = {
   [EM_X86_64]: 'x86_64',
@@ -75,9 +74,13 @@ export async function openElf(
       if (position === undefined) throw notStored(pfn, await tables.frameState(pfn))
       return { pfn, position, size: pageBytes, flags: 0 }
     },
-    // Program headers say it all, and they were checked.
-    checkTables: async () => undefined,
-    storedPages: (options) => batches(stored(), pageBytes, options?.signal),
+    // Program headers say it all, and they were checked: a segment has no more content than memory.
+    async checkTables() {
+      let present = 0
+      for (const run of presentRuns(memory, pageBytes)) present += run.count
+      return present - storedFrames
+    },
+    storedPages: (options) => placedPages(stored(), pageBytes, options?.signal),
   }
   return tables
 }
@@ -88,31 +91,35 @@ function pageBytesOf(vmcoreinfo: string | undefined): number {
   return said >= MIN_PAGE_BYTES && said <= MAX_PAGE_BYTES && Math.log2(said) % 1 === 0 ? said : MIN_PAGE_BYTES
 }
 
-async function* batches(
+async function* placedPages(
   runs: Iterable<StoredRun>,
   pageBytes: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<StoredPages> {
-  const take = (pfns: number[], positions: number[]): StoredPages => ({
-    count: pfns.length,
-    pfns: Float64Array.from(pfns),
-    positions: Float64Array.from(positions),
-    sizes: new Uint32Array(pfns.length).fill(pageBytes),
-    flags: new Uint32Array(pfns.length),
-  })
-  let pfns: number[] = []
-  let positions: number[] = []
+  const atOnce = tablePages(pageBytes)
+  const pfns = new Float64Array(atOnce)
+  const positions = new Float64Array(atOnce)
+  let filled = 0
+  const take = (): StoredPages => {
+    const count = filled
+    filled = 0
+    return {
+      count,
+      pfns: pfns.slice(0, count),
+      positions: positions.slice(0, count),
+      sizes: new Uint32Array(count).fill(pageBytes),
+      flags: new Uint32Array(count),
+    }
+  }
   for (const run of runs) {
     for (let i = 0; i < run.count; i++) {
-      pfns.push(run.start + i)
-      positions.push(run.position + i * pageBytes)
-      if (pfns.length === BATCH_PAGES) {
+      pfns[filled] = run.start + i
+      positions[filled] = run.position + i * pageBytes
+      if (++filled === atOnce) {
         signal?.throwIfAborted()
-        yield take(pfns, positions)
-        pfns = []
-        positions = []
+        yield take()
       }
     }
   }
-  if (pfns.length > 0) yield take(pfns, positions)
+  if (filled > 0) yield take()
 }

@@ -16,7 +16,7 @@ import {
 import { type ByteSource, readBytes } from './byte-source.ts'
 import { checkFileRanges } from './check-file-ranges.ts'
 import { ExtentList, ExtentMap } from './extent-map.ts'
-import { checkInside } from './file-source.ts'
+import { checkInside } from './check-inside.ts'
 import { MAX_PFN } from './kdump-info.ts'
 import { readNotes } from './notes-text.ts'
 import { VmcoreError } from './vmcore-error.ts'

@@ -99,7 +99,7 @@ export async function startElf(
     async finish() {
       pages.finish()
       await out.finish()
-      return { bytes: position, pages: pages.pages, zeroPages: pages.zeroPages }
+      return { bytes: position, pages: pages.pages, zeroPages: pages.zeroPages, sharedPages: 0 }
     },
   }
 }

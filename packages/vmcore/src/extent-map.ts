@@ -5,19 +5,35 @@ export interface Extent {
   readonly position: number
 }
 
+/** What an ExtentMap knows, in memory that threads share. */
+export interface ExtentArrays {
+  readonly starts: Float64Array<SharedArrayBuffer>
+  readonly lengths: Float64Array<SharedArrayBuffer>
+  readonly positions: Float64Array<SharedArrayBuffer>
+}
+
 /**
  * Which stretch of a file holds which stretch of an address space: records of a flattened file, segments of an ELF core.
  * Kept as flat arrays, 24 bytes an extent, because a dump may have millions.
  */
 export class ExtentMap {
-  readonly #starts: Float64Array
-  readonly #lengths: Float64Array
-  readonly #positions: Float64Array
+  readonly #starts: ExtentArrays['starts']
+  readonly #lengths: ExtentArrays['lengths']
+  readonly #positions: ExtentArrays['positions']
 
-  private constructor(starts: Float64Array, lengths: Float64Array, positions: Float64Array) {
+  private constructor({ starts, lengths, positions }: ExtentArrays) {
     this.#starts = starts
     this.#lengths = lengths
     this.#positions = positions
+  }
+
+  /** The same map in another thread. */
+  static fromArrays(arrays: ExtentArrays): ExtentMap {
+    return new ExtentMap(arrays)
+  }
+
+  arrays(): ExtentArrays {
+    return { starts: this.#starts, lengths: this.#lengths, positions: this.#positions }
   }
 
   get count(): number {
@@ -52,16 +68,10 @@ export class ExtentMap {
 
   /** Orders extents and makes them disjoint; where several claim an address, the one that `wins` says has it. */
   static of(extents: ExtentList, wins: 'first' | 'last'): ExtentMap {
-    const { starts, lengths, positions } = extents.arrays()
-    const order = orderOf(starts)
-    if (!order && !overlaps(starts, lengths)) return new ExtentMap(starts, lengths, positions)
-    const sorted = order ?? Uint32Array.from(starts.keys())
-    return settle(starts, lengths, positions, sorted, wins)
-  }
-
-  static fromList(list: ExtentList): ExtentMap {
-    const { starts, lengths, positions } = list.arrays()
-    return new ExtentMap(starts, lengths, positions)
+    const arrays = extents.arrays()
+    const order = orderOf(arrays.starts)
+    if (!order && !overlaps(arrays.starts, arrays.lengths)) return new ExtentMap(arrays)
+    return settle(arrays, order ?? Uint32Array.from(arrays.starts.keys()), wins)
   }
 }
 
@@ -102,9 +112,9 @@ export class ExtentList {
     }
   }
 
-  arrays(): { starts: Float64Array; lengths: Float64Array; positions: Float64Array } {
-    const pick = (field: number): Float64Array => {
-      const picked = new Float64Array(this.#count)
+  arrays(): ExtentArrays {
+    const pick = (field: number): Float64Array<SharedArrayBuffer> => {
+      const picked = new Float64Array(new SharedArrayBuffer(8 * this.#count))
       for (let i = 0; i < this.#count; i++) picked[i] = this.#values[3 * i + field] as number
       return picked
     }
@@ -131,13 +141,7 @@ function overlaps(starts: Float64Array, lengths: Float64Array): boolean {
  * Sweeps from boundary to boundary with the extents that cover the sweep in a heap, the winner on top: n log n for any
  * input, however many extents claim the same address.
  */
-function settle(
-  starts: Float64Array,
-  lengths: Float64Array,
-  positions: Float64Array,
-  order: Uint32Array,
-  wins: 'first' | 'last',
-): ExtentMap {
+function settle({ starts, lengths, positions }: ExtentArrays, order: Uint32Array, wins: 'first' | 'last'): ExtentMap {
   const endOf = (index: number): number => (starts[index] as number) + (lengths[index] as number)
   const heap = new IndexHeap(wins)
   const settled = new ExtentList()
@@ -156,7 +160,7 @@ function settle(
     settled.add(at, end - at, (positions[winner] as number) + at - (starts[winner] as number))
     at = end
   }
-  return ExtentMap.fromList(settled)
+  return ExtentMap.fromArrays(settled.arrays())
 }
 
 /** A binary heap of indices with the first (lowest) or last (highest) on top. */

@@ -1,6 +1,8 @@
 import { close, constants, fstat, open, read, type Stats } from 'node:fs'
 import { promisify } from 'node:util'
 import type { ByteSource } from './byte-source.ts'
+import { checkInside } from './check-inside.ts'
+import type { SharedBytes } from './shared-bytes.ts'
 import { VmcoreError } from './vmcore-error.ts'
 
 /** Without O_NONBLOCK opening a FIFO waits for a writer, for ever. */
@@ -38,7 +40,7 @@ class FileSource implements ByteSource {
   readonly #fd: number
   readonly #name: string
   readonly #owned: boolean
-  readonly #reading = new Set<Promise<void>>()
+  readonly #reading = new Set<Promise<unknown>>()
   #closed = false
   readonly sizeBytes: number
 
@@ -51,15 +53,11 @@ class FileSource implements ByteSource {
 
   async read(into: Uint8Array, position: number, what: string): Promise<void> {
     checkInside(this.sizeBytes, into.length, position, what)
-    // The number of a closed descriptor may be another file's by now.
-    if (this.#closed) throw new VmcoreError('UNREADABLE', `${this.#name} is closed, cannot read ${what}`)
-    const reading = this.#fill(into, position, what)
-    this.#reading.add(reading)
-    try {
-      await reading
-    } finally {
-      this.#reading.delete(reading)
-    }
+    await this.#whileOpen(what, () => this.#fill(into, position, what))
+  }
+
+  lend<T>(use: (bytes: SharedBytes) => Promise<T>): Promise<T> {
+    return this.#whileOpen('its pages', () => use({ fd: this.#fd, sizeBytes: this.sizeBytes, extents: undefined }))
   }
 
   readSparse(into: Uint8Array, position: number, what: string): Promise<void> {
@@ -71,6 +69,18 @@ class FileSource implements ByteSource {
     this.#closed = true
     await Promise.allSettled(this.#reading)
     if (this.#owned) await closeFile(this.#fd)
+  }
+
+  /** The number of a closed descriptor may be another file's: nothing starts after closing, and closing waits. */
+  async #whileOpen<T>(what: string, start: () => Promise<T>): Promise<T> {
+    if (this.#closed) throw new VmcoreError('UNREADABLE', `${this.#name} is closed, cannot read ${what}`)
+    const reading = start()
+    this.#reading.add(reading)
+    try {
+      return await reading
+    } finally {
+      this.#reading.delete(reading)
+    }
   }
 
   async #fill(into: Uint8Array, position: number, what: string): Promise<void> {
@@ -90,19 +100,6 @@ class FileSource implements ByteSource {
       }
       done += got
     }
-  }
-}
-
-/** Throws VmcoreError TRUNCATED unless [position, position + length) lies inside a file of `sizeBytes`. */
-export function checkInside(sizeBytes: number, length: number, position: number, what: string): void {
-  if (!Number.isSafeInteger(position) || position < 0) {
-    throw new VmcoreError('CORRUPT', `${what} cannot be at offset ${position}`)
-  }
-  if (position + length > sizeBytes) {
-    throw new VmcoreError(
-      'TRUNCATED',
-      `${what} needs ${length} bytes at offset ${position}, the file has only ${sizeBytes} bytes`,
-    )
   }
 }
 

@@ -1,6 +1,7 @@
 import { type ByteSource, readBytes } from './byte-source.ts'
 import { ExtentList, ExtentMap } from './extent-map.ts'
-import { checkInside } from './file-source.ts'
+import { checkInside } from './check-inside.ts'
+import { pieces } from './flattened-pieces.ts'
 import {
   END_FLAG_FLAT_HEADER,
   MAKEDUMPFILE_SIGNATURE,
@@ -10,6 +11,7 @@ import {
   TYPE_FLAT_HEADER,
   VERSION_FLAT_HEADER,
 } from './kdump-layout.ts'
+import type { SharedBytes } from './shared-bytes.ts'
 import { VmcoreError } from './vmcore-error.ts'
 
 /** 384 MiB of index: 256 GiB of the 16 KiB records that QEMU writes. */
@@ -69,26 +71,21 @@ class FlattenedSource implements ByteSource {
     await this.#file[Symbol.asyncDispose]()
   }
 
+  async lend<T>(use: (bytes: SharedBytes) => Promise<T>): Promise<T> {
+    return await this.#file.lend(({ fd }) => use({ fd, sizeBytes: this.sizeBytes, extents: this.#map.arrays() }))
+  }
+
   /** Returns the first offset that no record holds, if there is one. */
   async #fill(into: Uint8Array, position: number, what: string): Promise<number | undefined> {
     checkInside(this.#map.end, into.length, position, what)
     let hole: number | undefined
-    let done = 0
-    for (let index = this.#map.find(position); done < into.length; index++) {
-      const extent = this.#map.at(index)
-      const inside = position + done - extent.start
-      if (inside < 0) {
-        hole ??= position + done
-        const skipped = Math.min(into.length - done, -inside)
-        into.fill(0, done, done + skipped)
-        done += skipped
-        // The extent itself comes next.
-        index--
-        continue
+    for (const { at, length, filePosition } of pieces(this.#map, position, into.length)) {
+      const part = into.subarray(at, at + length)
+      if (filePosition !== undefined) await this.#file.read(part, filePosition, what)
+      else {
+        hole ??= position + at
+        part.fill(0)
       }
-      const length = Math.min(into.length - done, extent.length - inside)
-      await this.#file.read(into.subarray(done, done + length), extent.position + inside, what)
-      done += length
     }
     return hole
   }

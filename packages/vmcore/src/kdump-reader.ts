@@ -1,14 +1,14 @@
 import { offsetOf, readU64 } from '@ullage/layout'
 import { type ByteSource, readBytes } from './byte-source.ts'
 import type { PageLocation } from './decompress.ts'
-import { checkInside } from './file-source.ts'
+import { checkBitmaps } from './check-bitmaps.ts'
+import { checkInside } from './check-inside.ts'
 import { readKdumpInfo } from './kdump-info.ts'
 import { page_desc } from './kdump-layout.ts'
 import { PageBitmap } from './page-bitmap.ts'
+import { tablePages } from './page-table.ts'
 import type { StoredPages, VmcoreTables } from './vmcore.ts'
 import { VmcoreError } from './vmcore-error.ts'
-
-const BATCH_PAGES = 16_384
 
 const OFFSET = offsetOf(page_desc, 'offset')
 const SIZE = offsetOf(page_desc, 'size')
@@ -64,8 +64,10 @@ export async function openKdump(
           )
         }
       }
+      return await checkBitmaps(present, stored, options?.signal)
     },
-    storedPages: (options) => readDescriptors(bytes, stored, descriptors, options?.signal),
+    storedPages: (options) =>
+      readDescriptors(bytes, stored, descriptors, tablePages(header.pageBytes), options?.signal),
   }
   return tables
 }
@@ -100,39 +102,28 @@ async function* readDescriptors(
   bytes: ByteSource,
   stored: PageBitmap,
   descriptors: number,
+  atOnce: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<StoredPages> {
-  const pfns = new Float64Array(BATCH_PAGES)
-  let filled = 0
   let position = descriptors
-
-  const take = async (): Promise<StoredPages> => {
-    const count = filled
+  for await (const pfns of stored.lots(atOnce, signal)) {
+    const count = pfns.length
     const table = await readBytes(bytes, position, count * page_desc.size, 'page descriptors')
+    position += table.length
     const view = new DataView(table.buffer)
-    const batch = {
+    const pages = {
       count,
-      pfns: pfns.slice(0, count),
+      pfns: pfns.slice(),
       positions: new Float64Array(count),
       sizes: new Uint32Array(count),
       flags: new Uint32Array(count),
     }
     for (let i = 0; i < count; i++) {
       const at = i * page_desc.size
-      batch.positions[i] = readU64(view, at + OFFSET)
-      batch.sizes[i] = view.getUint32(at + SIZE, true)
-      batch.flags[i] = view.getUint32(at + FLAGS, true)
+      pages.positions[i] = readU64(view, at + OFFSET)
+      pages.sizes[i] = view.getUint32(at + SIZE, true)
+      pages.flags[i] = view.getUint32(at + FLAGS, true)
     }
-    position += table.length
-    filled = 0
-    return batch
+    yield pages
   }
-
-  for await (const run of stored.runs(signal)) {
-    for (let pfn = run.start; pfn < run.start + run.count; pfn++) {
-      pfns[filled++] = pfn
-      if (filled === BATCH_PAGES) yield await take()
-    }
-  }
-  if (filled > 0) yield await take()
 }

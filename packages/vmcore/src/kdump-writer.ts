@@ -5,6 +5,7 @@ import { encodeKdumpHeader, planKdump } from './kdump-header.ts'
 import { page_desc } from './kdump-layout.ts'
 import { checkBatch } from './page-batch.ts'
 import { checkPageBytes, PageCount } from './page-count.ts'
+import { placePages, SharedPages } from './shared-pages.ts'
 import type {
   PageBatch,
   PositionedSink,
@@ -14,7 +15,6 @@ import type {
   VmcoreWriter,
 } from './vmcore-writer.ts'
 
-const DATA_BUFFER_BYTES = 4 << 20
 const DESCRIPTOR_BUFFER_BYTES = 1 << 20
 
 const OFFSET = offsetOf(page_desc, 'offset')
@@ -23,7 +23,7 @@ const FLAGS = offsetOf(page_desc, 'flags')
 
 /**
  * Starts a kdump-compressed file, version 6: writes header, notes and both bitmaps. Pages of zeros share one stored
- * page. Memory use does not depend on the size of the guest.
+ * page, and so do pages that are equal where the sink can be read back. Memory use does not depend on the size of the guest.
  *
  * Throws RangeError for frames that break their contract and LayoutError for notes that are not ELF notes.
  * Ref: makedumpfile IMPLEMENTATION, "the layout of the dump file".
@@ -41,8 +41,11 @@ export async function startKdump(
   const stored = await writeBitmap(sink, frames.stored(), { name: 'stored', position: plan.bitmap2, ...bitmap })
   const pages = new PageCount(frames.storedCount, stored)
 
-  const data = new AppendBuffer(sink, plan.data, DATA_BUFFER_BYTES)
   const table = new AppendBuffer(sink, plan.descriptors, DESCRIPTOR_BUFFER_BYTES)
+  const readBack = sink.readBack?.bind(sink)
+  const known = readBack && new SharedPages(readBack, header.pageBytes)
+  let end = plan.data
+  let sharedPages = 0
   let zeroPage: number | undefined
 
   return {
@@ -51,17 +54,20 @@ export async function startKdump(
       const zeros = countZeros(batch)
       pages.add(batch.count, zeros)
       if (zeros > 0 && zeroPage === undefined) {
-        zeroPage = data.end
-        await data.append(new Uint8Array(header.pageBytes))
+        zeroPage = end
+        await sink.write(new Uint8Array(header.pageBytes), end)
+        end += header.pageBytes
       }
-      await table.append(encodeDescriptors(batch, data.end, zeroPage ?? 0, header.pageBytes))
-      await data.append(batch.payload)
+      const { positions, bytes, shared } = placePages(batch, end, known)
+      sharedPages += shared
+      await table.append(encodeDescriptors(batch, positions, zeroPage ?? 0, header.pageBytes))
+      if (bytes > 0) await sink.write(batch.payload.subarray(0, bytes), end)
+      end += bytes
     },
     async finish(): Promise<VmcoreSummary> {
       pages.finish()
       await table.flush()
-      await data.flush()
-      return { bytes: data.end, pages: pages.pages, zeroPages: pages.zeroPages }
+      return { bytes: end, pages: pages.pages, zeroPages: pages.zeroPages, sharedPages }
     },
   }
 }
@@ -72,17 +78,15 @@ function countZeros(batch: PageBatch): number {
   return zeros
 }
 
-function encodeDescriptors(batch: PageBatch, dataStart: number, zeroPage: number, pageBytes: number): Uint8Array {
+function encodeDescriptors(batch: PageBatch, positions: Float64Array, zeroPage: number, pageBytes: number): Uint8Array {
   const table = new Uint8Array(batch.count * page_desc.size)
   const view = new DataView(table.buffer)
-  let next = dataStart
   for (let i = 0; i < batch.count; i++) {
     const at = i * page_desc.size
     const size = batch.sizes[i] as number
-    writeU64(view, at + OFFSET, size === 0 ? zeroPage : next)
+    writeU64(view, at + OFFSET, size === 0 ? zeroPage : (positions[i] as number))
     view.setUint32(at + SIZE, size === 0 ? pageBytes : size, true)
     view.setUint32(at + FLAGS, size === 0 ? 0 : (batch.flags[i] as number), true)
-    next += size
   }
   return table
 }

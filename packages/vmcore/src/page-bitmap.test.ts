@@ -5,12 +5,13 @@ import { writeBitmap } from './bitmap-writer.ts'
 import type { ByteSource } from './byte-source.ts'
 import { PageBitmap } from './page-bitmap.ts'
 
-function memorySource(bytes: Uint8Array): ByteSource {
-  const read = async (into: Uint8Array, position: number): Promise<void> => {
-    if (position + into.length > bytes.length) throw new RangeError('beyond the end')
-    into.set(bytes.subarray(position, position + into.length))
+function memorySource(bytes: Uint8Array): Pick<ByteSource, 'readSparse'> {
+  return {
+    async readSparse(into, position) {
+      if (position + into.length > bytes.length) throw new RangeError('beyond the end')
+      into.set(bytes.subarray(position, position + into.length))
+    },
   }
-  return { sizeBytes: bytes.length, read, readSparse: read, [Symbol.asyncDispose]: async () => undefined }
 }
 
 async function written(runs: readonly PfnRange[], maxPfn: number): Promise<Uint8Array> {
@@ -91,4 +92,22 @@ test.each([
   ['beyond the last frame', [{ start: 90, count: 11 }]],
 ])('refuses runs that are %s', async (_, runs) => {
   await expect(written(runs, 100)).rejects.toThrow(RangeError)
+})
+
+test('gives frames in lots, across words and chunks, the last one smaller', async () => {
+  const range = fc.record({ start: fc.integer({ min: 520_000, max: 528_000 }), count: fc.integer({ min: 1, max: 90 }) })
+  await fc.assert(
+    fc.asyncProperty(fc.array(range, { maxLength: 40 }), fc.integer({ min: 1, max: 500 }), async (ranges, size) => {
+      const runs = mergeRanges(ranges)
+      const maxPfn = 528_101
+      const bitmap = new PageBitmap(memorySource(await written(runs, maxPfn)), 7, maxPfn, 'bitmap')
+      const found: number[] = []
+      for await (const lot of bitmap.lots(size)) {
+        expect(found.length % size).toBe(0)
+        expect(lot.length).toBeLessThanOrEqual(size)
+        found.push(...lot)
+      }
+      expect(found).toEqual(runs.flatMap(({ start, count }) => Array.from({ length: count }, (_, i) => start + i)))
+    }),
+  )
 })

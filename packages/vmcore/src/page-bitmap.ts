@@ -5,12 +5,18 @@ import type { ByteSource } from './byte-source.ts'
 const CHUNK_BYTES = 1 << 16
 const CHUNK_FRAMES = CHUNK_BYTES * 8
 
+export interface BitmapChunk {
+  readonly first: number
+  readonly frames: number
+  readonly words: Uint32Array
+}
+
 /**
  * One page bitmap of a file, read chunk by chunk: memory use is two chunks and 8 bytes a chunk, whatever `maxPfn` a
  * header claims. Frames from `maxPfn` on are not in it, whatever their bits say.
  */
 export class PageBitmap {
-  readonly #source: ByteSource
+  readonly #source: Pick<ByteSource, 'readSparse'>
   readonly #position: number
   /** For errors. */
   readonly name: string
@@ -19,7 +25,7 @@ export class PageBitmap {
   #cachedChunk = -1
   #cached: Promise<Uint32Array> | undefined
 
-  constructor(source: ByteSource, position: number, maxPfn: number, name: string) {
+  constructor(source: Pick<ByteSource, 'readSparse'>, position: number, maxPfn: number, name: string) {
     this.#source = source
     this.#position = position
     this.name = name
@@ -46,6 +52,40 @@ export class PageBitmap {
       }
     }
     if (start >= 0) yield { start, count: this.maxPfn - start }
+  }
+
+  /**
+   * Frame numbers that are set, ascending, in lots of `size` and a last smaller one. Each lot is in the same array, which
+   * the next one overwrites.
+   */
+  async *lots(size: number, signal?: AbortSignal): AsyncGenerator<Float64Array> {
+    const lot = new Float64Array(size)
+    let filled = 0
+    for await (const { first, frames, words } of this.chunks(signal)) {
+      for (let at = 0; at < frames; at += 32) {
+        let word = maskedTo(words[at >>> 5] as number, frames - at)
+        while (word !== 0) {
+          const bit = 31 - Math.clz32(word & -word)
+          word &= word - 1
+          lot[filled++] = first + at + bit
+          if (filled === size) {
+            yield lot
+            filled = 0
+          }
+        }
+      }
+    }
+    if (filled > 0) yield lot.subarray(0, filled)
+  }
+
+  /** The bits in pieces: those of `frames` frames from `first` on, 32 a word, lowest first. */
+  async *chunks(signal?: AbortSignal): AsyncGenerator<BitmapChunk, undefined> {
+    for (let first = 0; first < this.maxPfn; first += CHUNK_FRAMES) {
+      signal?.throwIfAborted()
+      const frames = Math.min(CHUNK_FRAMES, this.maxPfn - first)
+      yield { first, frames, words: await this.#read(first / CHUNK_FRAMES) }
+    }
+    return undefined
   }
 
   async has(pfn: number): Promise<boolean> {
@@ -128,13 +168,18 @@ function nextBit(words: Uint32Array, from: number, wanted: boolean, limit: numbe
   return limit
 }
 
+/** `word` without bits from `bits` on. */
+function maskedTo(word: number, bits: number): number {
+  return bits >= 32 ? word : word & ((1 << bits) - 1)
+}
+
 /** Number of set bits among the first `bits`. */
-function countBits(words: Uint32Array, bits: number): number {
+export function countBits(words: Uint32Array, bits: number): number {
   let count = 0
   const whole = bits >>> 5
   for (let i = 0; i < whole; i++) count += popCount(words[i] as number)
   const rest = bits & 31
-  return rest === 0 ? count : count + popCount((words[whole] as number) & ((1 << rest) - 1))
+  return rest === 0 ? count : count + popCount(maskedTo(words[whole] as number, rest))
 }
 
 function popCount(word: number): number {

@@ -1,21 +1,38 @@
-import { checkBitmaps } from './check-bitmaps.ts'
 import { checkDataStart } from './check-data-start.ts'
-import { checkPage, type Decompress, decodePage, where } from './decompress.ts'
-import { checkInside } from './file-source.ts'
-import { checkPosition } from './kdump-reader.ts'
-import { PageWindow } from './page-window.ts'
-import type { Vmcore } from './vmcore.ts'
+import { checkPages, type PageTotals } from './check-pages.ts'
+import type { Decompress, OpenDecompress } from './decompress.ts'
+import { PageCheckThreads } from './page-check-threads.ts'
+import { type CheckedFile, checkHere, type OpenPageChecker, type PageChecker } from './page-checker.ts'
+import { PageVerifier } from './page-verifier.ts'
+import type { Vmcore, VmcoreInfo } from './vmcore.ts'
 import { VmcoreError } from './vmcore-error.ts'
 import type { Compression } from './vmcore-writer.ts'
-import { isZeroPage } from './zero-page.ts'
 
-/** Pages that several frames share, such as the one of zeros, and whose content is known. */
-const MAX_KNOWN_PAGES = 4096
+/** Content of the guest, in bytes, for which a thread is worth its start, which costs as much as checking some 50 MiB. */
+const BYTES_EACH = 1 << 28
+const MAX_JOBS = 256
+
+/** Threads to check pages in. */
+export interface VerifyThreads {
+  /** At most so many, 1 to 256. One is the thread that asks, and so is one for what is too small for two. */
+  readonly jobs: number
+  /** Module that exports `openDecompress`, an OpenDecompress, for each thread to load. */
+  readonly decompressModule: URL
+  /** Bytes of guest memory for each thread, at least: 256 MiB unless it says otherwise. */
+  readonly bytesEach?: number
+}
 
 export interface VerifyOptions {
-  /** What pages are decompressed with; by default what the vmcore was opened with. */
+  /**
+   * What this thread decompresses pages with: by default what threads do, and without those what the vmcore was opened
+   * with.
+   */
   readonly decompress?: Decompress
-  /** Told after each batch of pages: how many are done, of how many. */
+  /** Without, all pages are checked in this thread, which has a turn for other work after some thousand. */
+  readonly threads?: VerifyThreads
+  /** Checks pages in threads that the caller has already; then `threads` start none. */
+  readonly checker?: OpenPageChecker
+  /** Told after each lot of pages: how many are done, of how many. */
   readonly onProgress?: (pages: number, totalPages: number) => void
   readonly signal?: AbortSignal
 }
@@ -35,80 +52,56 @@ export interface VerifySummary {
 }
 
 /**
- * Reads and decompresses every page of a vmcore and checks that headers, bitmaps, descriptors and data agree. Pages that
- * stand at the same place are decompressed once. Throws VmcoreError naming the first bad frame and its file offset, and
- * AbortError when `signal` is aborted.
+ * Reads and decompresses every page of a vmcore and checks that headers, bitmaps, descriptors and data agree, whatever
+ * the order of the pages in the file. Throws VmcoreError naming the first bad frame and its file offset, AbortError when
+ * `signal` is aborted, and what a thread died of.
  */
 export async function verifyVmcore(vmcore: Vmcore, options: VerifyOptions = {}): Promise<VerifySummary> {
   const { info, bytes } = vmcore
-  const { signal, onProgress } = options
-  const decompress = options.decompress ?? vmcore.decompress
+  const { threads } = options
+  if (threads && !(Number.isInteger(threads.jobs) && threads.jobs >= 1 && threads.jobs <= MAX_JOBS)) {
+    throw new RangeError(`jobs: expected an integer from 1 to ${MAX_JOBS}, found ${threads.jobs}`)
+  }
   if (info.incomplete) throw new VmcoreError('TRUNCATED', 'the file says of itself that it is incomplete')
-  await vmcore.checkTables(signal ? { signal } : {})
-  const excludedFrames = await checkBitmaps(vmcore, signal)
-
-  const counts: Record<Compression, number> = { zstd: 0, lzo: 0, snappy: 0, zlib: 0, none: 0 }
-  const window = new PageWindow(bytes, info.pageBytes)
-  const scratch = Buffer.alloc(info.pageBytes)
-  /** By position: whether the page there is zeros, with size and flags it was read with. */
-  const known = new Map<number, { size: number; flags: number; zero: boolean }>()
-  let pages = 0
-  let zeroPages = 0
-  let end = info.headersEnd
-  let lowest: number | undefined
-
-  try {
-    for await (const batch of vmcore.storedPages(signal ? { signal } : {})) {
-      for (let i = 0; i < batch.count; i++) {
-        const position = batch.positions[i] as number
-        const size = batch.sizes[i] as number
-        const flags = batch.flags[i] as number
-        let shared: { size: number; flags: number; zero: boolean } | undefined
-        const inWindow = window.has(position, size)
-        if (!inWindow) shared = known.get(position)
-        if (shared?.size === size && shared.flags === flags) {
-          if (shared.zero) zeroPages++
-          counts[checkPage({ pfn: batch.pfns[i] as number, position, size, flags }, info.pageBytes)]++
-          continue
-        }
-        const page = { pfn: batch.pfns[i] as number, position, size, flags }
-        const compression = checkPage(page, info.pageBytes)
-        checkPosition(page, info.dataStart)
-        if (!inWindow) {
-          checkInside(bytes.sizeBytes, size, position, `data of ${where(page)}`)
-          await window.load(position, size, () => `data of ${where(page)}`)
-        }
-        let zero: boolean
-        if (compression === 'none') {
-          zero = isZeroPage(window.buffer, window.offset, size)
-        } else {
-          decodePage(page, window.buffer, window.offset, scratch, info.pageBytes, decompress)
-          zero = isZeroPage(scratch, 0, info.pageBytes)
-        }
-        if (!inWindow && window.isBehind(position) && known.size < MAX_KNOWN_PAGES)
-          known.set(position, { size, flags, zero })
-        if (zero) zeroPages++
-        counts[compression]++
-        end = Math.max(end, position + size)
-        if (lowest === undefined || position < lowest) lowest = position
-      }
-      pages += batch.count
-      signal?.throwIfAborted()
-      onProgress?.(pages, info.storedFrames)
-    }
-  } finally {
-    await window.settle()
-  }
-  if (pages !== info.storedFrames) {
-    throw new VmcoreError('CORRUPT', `${info.storedFrames} frames are stored, ${pages} were found`)
-  }
-  if (info.format === 'kdump') end = Math.max(end, await checkDataStart(vmcore, lowest))
+  const excludedFrames = await vmcore.checkTables(options.signal ? { signal: options.signal } : {})
+  const { lowest, end, ...counts } = await checkAllPages(vmcore, options)
+  const zerosEnd = info.format === 'kdump' ? await checkDataStart(vmcore, lowest) : 0
+  const spokenOf = Math.max(info.headersEnd, end, zerosEnd)
   return {
-    pages,
-    zeroPages,
+    ...counts,
     excludedFrames,
-    byCompression: counts,
     bytes: bytes.sizeBytes,
-    trailingBytes: Math.max(0, bytes.sizeBytes - end),
+    trailingBytes: Math.max(0, bytes.sizeBytes - spokenOf),
   }
+}
+
+async function checkAllPages(vmcore: Vmcore, options: VerifyOptions): Promise<PageTotals> {
+  const { threads, onProgress, signal } = options
+  using opened = threads && !options.decompress ? await openDecompressOf(threads.decompressModule) : undefined
+  const decompress = options.decompress ?? opened ?? vmcore.decompress
+  return await vmcore.bytes.lend(async (bytes) => {
+    const { pageBytes, dataStart } = vmcore.info
+    await using checker = openChecker(vmcore, { bytes, pageBytes, dataStart }, { ...options, decompress })
+    return await checkPages(vmcore, checker, { decompress, onProgress, signal })
+  })
+}
+
+function openChecker(
+  { info }: Vmcore,
+  file: CheckedFile,
+  { checker, threads, decompress }: VerifyOptions & { decompress: Decompress },
+): PageChecker & AsyncDisposable {
+  if (checker) return checker(file)
+  const count = threads ? threadCount(info, threads) : 1
+  if (!threads || count < 2) return checkHere(new PageVerifier(file, decompress))
+  return new PageCheckThreads(count, { file, decompressModule: threads.decompressModule.href })
+}
+
+function threadCount(info: VmcoreInfo, { jobs, bytesEach = BYTES_EACH }: VerifyThreads): number {
+  return Math.min(jobs, Math.floor((info.storedFrames * info.pageBytes) / bytesEach))
+}
+
+async function openDecompressOf(url: URL): Promise<ReturnType<OpenDecompress>> {
+  const { openDecompress } = (await import(url.href)) as { openDecompress: OpenDecompress }
+  return openDecompress()
 }

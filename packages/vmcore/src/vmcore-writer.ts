@@ -7,6 +7,8 @@ import type { PfnRange } from '@ullage/pages'
 export interface PositionedSink {
   /** Writes all of `bytes` at `position`, or rejects. `bytes` may be reused by the caller once it resolves. */
   write(bytes: Uint8Array, position: number): Promise<void>
+  /** Fills `into` with what was written before, or throws. A sink that has it lets equal pages be stored once. */
+  readBack?(into: Uint8Array, position: number): void
 }
 
 export type Compression = 'zstd' | 'lzo' | 'snappy' | 'zlib' | 'none'
@@ -62,6 +64,9 @@ export interface PageBatch {
   readonly sizes: Uint32Array
   /** `pageFlags` of each page. */
   readonly flags: Uint32Array
+  /** A number made of the content of each page: equal pages have equal ones. Without, no page is looked for. */
+  readonly prints?: Uint32Array
+  /** The writer's own from now on: it may move pages in it. */
   readonly payload: Uint8Array
 }
 
@@ -70,6 +75,8 @@ export interface VmcoreSummary {
   readonly bytes: number
   readonly pages: number
   readonly zeroPages: number
+  /** Pages whose content another page has too, and that share its place in the file; zeros not counted. */
+  readonly sharedPages: number
 }
 
 /**

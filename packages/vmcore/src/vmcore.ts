@@ -1,6 +1,7 @@
 import type { PfnRange } from '@ullage/pages'
 import type { ByteSource } from './byte-source.ts'
 import type { Decompress, PageLocation } from './decompress.ts'
+import type { PageTable } from './page-table.ts'
 import type { Compression } from './vmcore-writer.ts'
 
 export interface Uname {
@@ -49,13 +50,9 @@ export interface VmcoreInfo {
 /** `stored`: the file has its content. `excluded`: guest memory, left out. `hole`: no guest memory. */
 export type FrameState = 'stored' | 'excluded' | 'hole'
 
-/** Consecutive stored frames, ascending. Page i has `sizes[i]` bytes at `positions[i]`, with `flags[i]`. */
-export interface StoredPages {
-  readonly count: number
+/** Consecutive stored frames, ascending, and where their pages stand. */
+export interface StoredPages extends PageTable {
   readonly pfns: Float64Array
-  readonly positions: Float64Array
-  readonly sizes: Uint32Array
-  readonly flags: Uint32Array
 }
 
 /**
@@ -73,10 +70,13 @@ export interface Vmcore extends AsyncDisposable {
   /** Frames with content: maximal runs, ascending. */
   stored(options?: { signal?: AbortSignal }): AsyncIterable<PfnRange>
   frameState(pfn: number): Promise<FrameState>
-  /** Where each stored frame stands, in batches. Checks nothing but that the tables can be read. */
+  /** Where each stored frame stands, in tables. Checks nothing but that they can be read. */
   storedPages(options?: { signal?: AbortSignal }): AsyncIterable<StoredPages>
-  /** Checks what opening does not need. Throws VmcoreError CORRUPT. */
-  checkTables(options?: { signal?: AbortSignal }): Promise<void>
+  /**
+   * Checks what opening does not need, and returns the number of frames that are present and not stored. Throws
+   * VmcoreError CORRUPT.
+   */
+  checkTables(options?: { signal?: AbortSignal }): Promise<number>
   /** Where the content of `pfn` stands. Throws VmcoreError NOT_STORED. */
   locate(pfn: number): Promise<PageLocation>
   /**

@@ -117,6 +117,7 @@ test('kdump stores one page of zeros for all of them', async () => {
   expect(summary).toEqual({
     bytes: 2 * PAGE + 4 * PAGE + 50_000 * page_desc.size + PAGE,
     pages: 50_000,
+    sharedPages: 0,
     zeroPages: 50_000,
   })
   await using vmcore = await openVmcore(path)

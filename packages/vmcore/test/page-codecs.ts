@@ -1,5 +1,6 @@
-import { codecNames, openCodec, type PageCodec } from '@ullage/native'
-import type { Decompress } from '../src/decompress.ts'
+import { codecNames, type PageCodec } from '@ullage/native'
+import { openCodec } from '@ullage/native/codecs'
+import type { Decompress, OpenDecompress } from '../src/decompress.ts'
 import { asBuffer, isZeroPage } from '../src/zero-page.ts'
 import { type Compression, pageFlags } from '../src/vmcore-writer.ts'
 
@@ -18,6 +19,9 @@ export const decompress: Decompress = {
   snappy: (...args) => codec('snappy').decompress(...args),
   zlib: (...args) => codec('zlib').decompress(...args),
 }
+
+/** The same, for threads that load this module. */
+export const openDecompress: OpenDecompress = () => ({ ...decompress, [Symbol.dispose]: () => undefined })
 
 export interface EncodedPage {
   readonly flags: number

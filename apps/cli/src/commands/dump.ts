@@ -1,7 +1,16 @@
-import { dumpDefaults, dumpFormats, dumpGuest, type DumpReport, pvTablesModes, trusts } from '@ullage/dump'
+import {
+  dumpDefaults,
+  dumpFormats,
+  dumpGuest,
+  type DumpReport,
+  maxMemoryBytes,
+  pvTablesModes,
+  trusts,
+} from '@ullage/dump'
 import { loadDescriptor, openGuest } from '@ullage/guests'
 import { compressions } from '@ullage/vmcore'
 import { askedLine } from '../asked-line.ts'
+import { byteCount } from '../byte-count.ts'
 import { humanBytes, humanTime } from '../human.ts'
 import { integer, oneOf, parseCall } from '../parse-call.ts'
 import { ProgressLine } from '../progress.ts'
@@ -9,14 +18,18 @@ import { stateDir } from '../state-dir.ts'
 import { UsageError } from '../usage-error.ts'
 
 const usage =
-  'ullage dump GUEST -o FILE [--level 0..31] [--compress zstd|lzo|snappy|zlib|none] [--format kdump|flattened|elf] [--trust guest|both|host] [--pv-tables keep|rewrite|crash] [--live] [--report FILE] [--dry-run] [--jobs N]'
+  'ullage dump GUEST -o FILE [--level 0..31] [--compress zstd|lzo|snappy|zlib|none] [--format kdump|flattened|elf] [--trust guest|both|host] [--pv-tables keep|rewrite|crash] [--live] [--report FILE] [--dry-run] [--jobs N] [--memory BYTES] [--no-verify]'
 
 const details = `--pv-tables is for PV guests of Xen, whose page tables hold machine frames:
   keep     as they are (default): libkdumpfile reads every page by its frame number; crash, drgn and makedumpfile fail
   rewrite  with the guest's own frame numbers: for drgn and makedumpfile; crash fails, it asks for a list of frames
   crash    that and the list, in frames above guest RAM: for crash and drgn; makedumpfile prints the log of such a dump and
            cannot filter it
-Other guests need no such thing: every reader opens their dumps.`
+Other guests need no such thing: every reader opens their dumps.
+
+--memory BYTES (256M) is what pages of a running guest may take here: where all that are written do not take more, they
+are copied, and compressed when the guest runs again. Else it stands still until the last of them is compressed.
+--no-verify publishes the dump without reading every page of it back; its sha256 is taken all the same.`
 
 export async function dump(args: readonly string[], signal: AbortSignal): Promise<void> {
   const { values, positionals } = parseCall(args, {
@@ -34,6 +47,8 @@ export async function dump(args: readonly string[], signal: AbortSignal): Promis
       report: { type: 'string' },
       'dry-run': { type: 'boolean' },
       jobs: { type: 'string' },
+      memory: { type: 'string' },
+      'no-verify': { type: 'boolean' },
     },
   })
   const dryRun = values['dry-run'] ?? false
@@ -46,6 +61,8 @@ export async function dump(args: readonly string[], signal: AbortSignal): Promis
     trust: oneOf('trust', values.trust, trusts, dumpDefaults.trust),
     pvTables: oneOf('pv-tables', values['pv-tables'], pvTablesModes, dumpDefaults.pvTables),
     jobs: integer('jobs', values.jobs, { min: 1, max: 256, fallback: dumpDefaults.jobs }),
+    memoryBytes: byteCount('memory', values.memory, { maxBytes: maxMemoryBytes, fallback: dumpDefaults.memoryBytes }),
+    verify: values['no-verify'] !== true,
     live: values.live ?? false,
     dryRun,
     ...(values.output === undefined ? {} : { output: values.output }),
@@ -67,7 +84,7 @@ function summary(report: DumpReport): string {
   return [
     `${artifact.file}: ${humanBytes(artifact.bytes)} in ${humanTime(timingsMs.total)}${paused}`,
     `  ${frames.byFate.write} frames written, ${frames.byFate.zero} zero, ${frames.byFate.leaveOut} left out, of ${frames.total}`,
-    `  reclaimable: ${humanBytes(disagreements.reclaimableBytes)}; sha256 ${artifact.sha256}`,
+    `  reclaimable: ${humanBytes(disagreements.reclaimableBytes)}; sha256 ${artifact.sha256}${artifact.verified ? '' : ', not read back'}`,
     ...askedLine(report).map((line) => `  ${line}`),
   ].join('\n')
 }

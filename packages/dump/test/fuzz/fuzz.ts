@@ -28,12 +28,15 @@ async function runAll(): Promise<void> {
   const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(values.seed)
   console.log(`seeds from ${seed} on`)
   let told = performance.now()
+  let printed = 0
   const result = await runFleet({
     guests: Number(values.guests),
     milliseconds: Number(values.minutes) * 60_000,
     workers: Number(values.workers),
     seed,
     onProgress: ({ guests, findings }) => {
+      for (const finding of findings.slice(printed)) console.error(finding)
+      printed = findings.length
       if (performance.now() - told < REPORT_MS) return
       told = performance.now()
       console.log(`${guests} guests, ${findings.length} findings`)
@@ -45,6 +48,5 @@ async function runAll(): Promise<void> {
       `a kernel found in ${result.found}; slowest ${result.slowestMs.toFixed(0)} ms, most frames read ${result.mostFramesRead}, ` +
       `most steps ${result.mostSteps}, peak memory ${Math.round(result.peakBytes / 2 ** 20)} MiB`,
   )
-  for (const finding of result.findings) console.error(finding)
   if (result.findings.length > 0) process.exitCode = 1
 }

@@ -5,6 +5,7 @@ import { roomFor } from './codec-buffers.ts'
 import { badData, CodecError, checkConsumed } from './codec-error.ts'
 import { copyOut, nodeBadData, wholeContent } from './node-zlib.ts'
 import type { PageCodec } from './page-codec.ts'
+import { zstdFrameBytes } from './zstd-frame.ts'
 
 const SONAME = 'libzstd.so.1'
 const LEVEL = 1
@@ -44,11 +45,6 @@ export function openZstd(load: LibraryLoader, node: NodeZstd = zlib): PageCodec 
   ])
   const decompressDctx: (context: number, dst: number, dstCapacity: number, src: number, srcSize: number) => number =
     library.func('ZSTD_decompressDCtx', 'int64_t', ['uintptr_t', 'uintptr_t', 'size_t', 'uintptr_t', 'size_t'])
-  const findFrameCompressedSize: (src: number, srcSize: number) => number = library.func(
-    'ZSTD_findFrameCompressedSize',
-    'int64_t',
-    ['uintptr_t', 'size_t'],
-  )
 
   // Made when first used: many who open a codec only compress, or only decompress.
   let cctx = 0
@@ -84,8 +80,8 @@ export function openZstd(load: LibraryLoader, node: NodeZstd = zlib): PageCodec 
       const written = decompressDctx(dctx, addressOf(dst, dstOffset, dstCapacity), dstCapacity, from, srcLength)
       if (written < 0) throw badData('zstd', srcLength, dstCapacity, errorName(written))
       if (srcLength === 0) throw badData('zstd', srcLength, dstCapacity, 'there is nothing')
-      // ZSTD_decompressDCtx reads on through further frames, and over skippable ones.
-      checkConsumed('zstd', findFrameCompressedSize(from, srcLength), srcLength, dstCapacity)
+      // ZSTD_decompressDCtx reads on through further frames, over skippable ones, and frames of older formats.
+      checkConsumed('zstd', zstdFrameBytes(src, srcOffset, srcLength), srcLength, dstCapacity)
       return written
     },
     [Symbol.dispose]() {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { failuresOf, type GuestClass } from '../../test/made-guest.ts'
 import type { BackingOptions } from '../offline-query.ts'
+import type { PauseOptions } from '../open-guest.ts'
 import { MemoryGuest } from './index.ts'
 
 class EndsOnAbort extends MemoryGuest {
@@ -46,7 +47,24 @@ class ClosesTwice extends MemoryGuest {
   }
 }
 
+const stopped = { mode: 'paused', resume: async () => 1, [Symbol.asyncDispose]: async () => undefined } as const
+
+class StopsUnasked extends MemoryGuest {
+  override async pause() {
+    return stopped
+  }
+}
+
+class StopsThoughNotReady extends MemoryGuest {
+  override async pause({ beforeStop }: PauseOptions = {}) {
+    await beforeStop?.().catch(() => undefined)
+    return stopped
+  }
+}
+
 const wrong: [GuestClass, RegExp][] = [
+  [StopsUnasked, /a guest is not stopped before its caller is ready/],
+  [StopsThoughNotReady, /a guest is not stopped before its caller is ready/],
   [EndsOnAbort, /abort between two runs/],
   [IgnoresAbort, /abort between two runs/],
   [ThrowsTheAbortReason, /abort is AbortError whatever the reason/],

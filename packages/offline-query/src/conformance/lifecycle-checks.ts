@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { PfnRange } from '@ullage/pages'
 import type { OfflineQuery } from '../offline-query.ts'
+import type { PauseLease } from '../open-guest.ts'
 import type { ConformanceFixture, ConformanceOptions, ConformanceRunner } from './conformance-fixture.ts'
 import { expectedRuns } from './expected-runs.ts'
 import { wholeSpace } from './windows.ts'
@@ -97,6 +98,20 @@ export function lifecycleChecks({ describe, it }: ConformanceRunner, { open }: C
       assert.ok(pausedMs >= 0 && (lease.mode === 'paused' || pausedMs === 0), `${pausedMs} ms`)
       assert.equal(await lease.resume(), pausedMs)
       await lease[Symbol.asyncDispose]()
+      await lease[Symbol.asyncDispose]()
+    })
+
+    check('is not stopped before its caller is ready, nor where that fails', async ({ guest }) => {
+      const failure = new Error('not ready')
+      let held: PauseLease | undefined
+      const error = await thrownBy(async () => {
+        held = await guest.pause({ beforeStop: () => Promise.reject(failure) })
+      })
+      await held?.[Symbol.asyncDispose]()
+      let calls = 0
+      const lease = await guest.pause({ beforeStop: async () => void calls++ })
+      assert.equal(calls, lease.mode === 'paused' ? 1 : 0, `beforeStop was called ${calls} times, ${lease.mode}`)
+      assert.equal(error, lease.mode === 'paused' ? failure : undefined, describeError(error))
       await lease[Symbol.asyncDispose]()
     })
 

@@ -12,6 +12,7 @@ import {
   type NotDumped,
   type OpenGuest,
   type PauseLease,
+  type PauseOptions,
   type RamExtent,
 } from '../open-guest.ts'
 import type { ConformanceFixture, GuestTruth } from './conformance-fixture.ts'
@@ -106,7 +107,7 @@ export class MemoryGuest implements OpenGuest, GuestMemory {
     return { elfNotes: new Uint8Array(0), cpus: 0 }
   }
 
-  async pause(options: { signal?: AbortSignal } = {}): Promise<PauseLease> {
+  async pause(options: PauseOptions = {}): Promise<PauseLease> {
     throwIfAborted(options.signal)
     return fileLease
   }

@@ -1,5 +1,6 @@
+import { closeSync, openSync } from 'node:fs'
 import { endOf, type PfnRange } from '@ullage/pages'
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { failuresOf, FOUR_GIB, FRAME_BYTES, type GuestClass } from '../../test/made-guest.ts'
 import { OfflineError } from '../offline-error.ts'
 import { MemoryGuest } from './index.ts'
@@ -56,7 +57,17 @@ class AllocatesWhenRead extends MemoryGuest {
   }
 }
 
+const zeros = openSync('/dev/zero', 'r')
+afterAll(() => closeSync(zeros))
+
+class NamesAnotherFile extends MemoryGuest {
+  filePieces({ count }: PfnRange) {
+    return [{ fd: zeros, offsetBytes: 0, sizeBytes: count * FRAME_BYTES }]
+  }
+}
+
 const wrong: [GuestClass, RegExp][] = [
+  [NamesAnotherFile, /guest memory has the same content in the files that it names/],
   [ShiftedAbove4GiB, /guest memory has the true content on both sides/],
   [ShortReads, /guest memory fills all of the buffer/],
   [WritesBesideTheBuffer, /guest memory fills all of the buffer and nothing beside/],

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { readSync } from 'node:fs'
 import { endOf, intersect, type PfnRange } from '@ullage/pages'
-import type { GuestMemory } from '../open-guest.ts'
+import type { FilePiece, GuestMemory } from '../open-guest.ts'
 import type { ConformanceFixture, ConformanceOptions, ConformanceRunner, GuestTruth } from './conformance-fixture.ts'
 import { expectedRuns, trueState } from './expected-runs.ts'
 import { edgesOf, sample, wholeSpace } from './windows.ts'
@@ -44,6 +45,15 @@ export function readingChecks({ describe, it }: ConformanceRunner, { open }: Con
         const found = readInto(guest.memory, range)
         const expected = Buffer.concat(Array.from({ length: range.count }, (_, i) => truth.content(range.start + i)))
         assert.ok(equal(found, expected), `content of frames [${range.start}, ${endOf(range)})`)
+      }
+    })
+
+    check('has the same content in the files that it names', async ({ guest, truth }) => {
+      for (const range of longRanges(guest.memory, truth)) {
+        const pieces = guest.memory.filePieces?.(range)
+        if (!pieces) continue
+        const found = Buffer.concat(pieces.map(readPiece))
+        assert.ok(equal(found, readInto(guest.memory, range)), `content of frames [${range.start}, ${endOf(range)})`)
       }
     })
 
@@ -105,6 +115,12 @@ export function readingChecks({ describe, it }: ConformanceRunner, { open }: Con
       assert.equal((await guest.hostMemory()).backedBytes, before.backedBytes, 'backed bytes')
     })
   })
+}
+
+function readPiece({ fd, offsetBytes, sizeBytes }: FilePiece): Buffer {
+  const bytes = Buffer.alloc(sizeBytes)
+  assert.equal(readSync(fd, bytes, 0, sizeBytes, offsetBytes), sizeBytes, `bytes at ${offsetBytes} of a file`)
+  return bytes
 }
 
 /** Reads into the middle of a larger buffer and checks that what stands around it stays. */

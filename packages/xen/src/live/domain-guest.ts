@@ -10,13 +10,14 @@ import {
   type OfflineQuery,
   type OpenGuest,
   type PauseLease,
+  type PauseOptions,
   throwIfAborted,
 } from '@ullage/offline-query'
 import { PAGE_BYTES } from '../core-layout.ts'
 import type { DomainLayout } from './domain-layout.ts'
 import { DomainMemory } from './domain-memory.ts'
 import { domainNotes } from './domain-notes.ts'
-import { DomainPause, type PauseOptions } from './domain-pause.ts'
+import { DomainPause, type PauseOptions as DomainPauseOptions } from './domain-pause.ts'
 import { goneError } from './hypercall-error.ts'
 import type { DomainInfo, Hypervisor } from './hypervisor.ts'
 import { PopulateGuard } from './populate-guard.ts'
@@ -28,7 +29,7 @@ export interface DomainParts {
   readonly allowPopulate: boolean
   /** Reads where RAM is. */
   readonly findLayout: (info: DomainInfo, signal: AbortSignal | undefined) => Promise<DomainLayout>
-  readonly pauseOptions: PauseOptions
+  readonly pauseOptions: DomainPauseOptions
   /** Closes everything. */
   readonly close: () => void
 }
@@ -72,7 +73,7 @@ export class DomainGuest implements OpenGuest {
     return domainNotes(this.#parts.hypervisor, this.#info())
   }
 
-  async pause({ signal }: { signal?: AbortSignal } = {}): Promise<PauseLease> {
+  async pause({ signal, beforeStop }: PauseOptions = {}): Promise<PauseLease> {
     throwIfAborted(signal)
     const { hypervisor, pauseOptions, findLayout } = this.#parts
     const info = this.#info()
@@ -80,7 +81,7 @@ export class DomainGuest implements OpenGuest {
       throw new OfflineError('BUSY', 'expected a domain that is not held, found it paused by this process')
     }
     this.#guard.refuseUnlessAllowed()
-    const pause = await DomainPause.take(hypervisor, info, { ...pauseOptions, signal })
+    const pause = await DomainPause.take(hypervisor, info, { ...pauseOptions, signal, beforeStop })
     this.#pause = pause
     this.#guard.standsStill = true
     try {

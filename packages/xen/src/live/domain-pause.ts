@@ -9,6 +9,8 @@ import { settlePause } from './settle-pause.ts'
 
 export interface PauseOptions extends Omit<GuardianOptions, 'record'> {
   readonly signal?: AbortSignal | undefined
+  /** Done while the guardian starts; the domain is paused when both are ready, and not where this rejects. */
+  readonly beforeStop?: (() => Promise<void>) | undefined
 }
 
 /** A domain that stands still by our pause. Xen counts pauses: one that others had stays when ours is taken back. */
@@ -48,7 +50,8 @@ export class DomainPause implements PauseLease {
     } as const
     const pause = new DomainPause(hypervisor, domain, { ...options, record })
     try {
-      await pause.#arm()
+      const prepared = await Promise.allSettled([pause.#arm(), options.beforeStop?.()])
+      for (const outcome of prepared) if (outcome.status === 'rejected') throw outcome.reason
       // The last moment at which nothing has been done yet.
       throwIfAborted(options.signal)
       const now = hypervisor.info(domid)

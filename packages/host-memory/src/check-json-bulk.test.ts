@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { checkBulk } from './bounded-json.ts'
+import { checkJsonBulk } from './check-json-bulk.ts'
 
 const check = (text: string) =>
-  checkBulk(Buffer.from(text), { about: 'dm.json', what: 'balloon ranges', maxNesting: 3, maxItems: 12 })
+  checkJsonBulk(Buffer.from(text), { about: 'dm.json', what: 'balloon ranges', maxNesting: 3, maxItems: 12 })
 
 test.each([
   '{"ballooned": [[0, 1], [2, 3]], "hotAdded": [[8, 1]]}',
@@ -19,6 +19,6 @@ test.each([
   ['{"ballooned": [0,0,0,0,0,0,0,0,0,0,0,0]}', /12 lists and commas at most, found more at byte 36$/],
 ])('refuses %.40s', (text, message) => {
   expect(() => check(text)).toThrow(
-    expect.objectContaining({ name: 'OfflineError', code: 'INVALID', message: expect.stringMatching(message) }),
+    expect.objectContaining({ name: 'HostMemoryError', code: 'INVALID', message: expect.stringMatching(message) }),
   )
 })

@@ -1,0 +1,45 @@
+import { OfflineError, type OpenGuest } from '@ullage/offline-query'
+import { countFrames } from '@ullage/pages'
+import type { DumpOptions } from './dump-options.ts'
+import { examineGuest } from './examine-guest.ts'
+
+export interface Rehearsal {
+  /** For how many milliseconds the guest may have stood still. */
+  readonly stoodMs: number
+  /** Bytes of pages that were to be written then; 0 when that is not known. */
+  readonly writeBytes: number
+}
+
+/** Frames of a guest for which it pays: the code that looks at more of them is fast before it is half through. */
+const MOST_FRAMES = 2 ** 22
+
+/**
+ * Looks at a guest that still runs as it will be looked at when it stands still, and forgets the answers: code that has run
+ * once runs several times faster, and what it reads is in the caches of the processor. QEMU stops the guest for
+ * its notes for a moment. Where questions cost a hypervisor there is no rehearsal. Throws the signal's reason; what a running guest's memory contradicts itself in is no error.
+ */
+export async function rehearse(guest: OpenGuest, options: DumpOptions): Promise<Rehearsal> {
+  const { memory, backing } = guest
+  if (backing.capabilities.costly === true || countFrames(memory.extents) > MOST_FRAMES)
+    return { stoodMs: 0, writeBytes: 0 }
+  const signal = options.signal ? { signal: options.signal } : {}
+  let stoodMs = 0
+  try {
+    const { elfNotes, ...notes } = await guest.notes(signal)
+    stoodMs = notes.stoodMs ?? 0
+    await guest.hostMemory()
+    const { trust, level } = options
+    const { plan, memory: sized } = await examineGuest(guest, {
+      trust,
+      level,
+      elfNotes,
+      expectVcpus: true,
+      search: false,
+      ...signal,
+    })
+    return { stoodMs, writeBytes: plan.write.size * sized.frameBytes }
+  } catch (error) {
+    if (!(error instanceof OfflineError)) throw error
+  }
+  return { stoodMs, writeBytes: 0 }
+}
