@@ -31,7 +31,7 @@ export function evaluate(rows: readonly Row[], samples: Samples): Outcome[] {
       typeof row.theirs === 'number' ? ours?.map(() => row.theirs as number) : valuesOf(row.theirs, samples)
     if (!ours || !theirs) return []
     const ratio = median(ours) / median(theirs)
-    const rounds = ours.map((value, round) => value / (theirs[round] ?? Number.NaN))
+    const rounds = ours.slice(0, theirs.length).map((value, round) => value / (theirs[round] ?? Number.NaN))
     const bytes = row.bytes && bytesRatio(row.bytes, samples)
     const kept = [
       ...(row.goal === undefined ? [] : [ratio <= row.goal]),
