@@ -44,3 +44,13 @@ test('every frame is counted in the cell it lies in', () => {
   expect(cells.firstOf(combination.guestClass * hostStates.length + combination.hostState)).toBe(3)
   expect(() => new MapCells(grid).add({ start: 2 ** 30, count: 1, ...combination })).toThrow(/not in the grid/)
 })
+
+test('RAM in more places than a picture can have rows: neighbours share one', () => {
+  const scattered = Array.from({ length: 3000 }, (_, i) => ({ start: i * 2 ** 21, count: 1 }))
+  const grid = mapGrid(scattered)
+  expect(grid.rows).toBeLessThanOrEqual(256)
+  const cells = new MapCells(grid)
+  for (const place of scattered) cells.add({ ...place, ...combination })
+  const last = cells.at(grid.rows - 1, 0)
+  expect(last[combination.guestClass * hostStates.length + combination.hostState]).toBeGreaterThan(0)
+})

@@ -4,6 +4,8 @@ import { endOf, mergeRanges, type PfnRange } from '@ullage/pages'
 export const COLUMNS = 128
 /** Rows that a picture has at most, unless guest RAM lies in more places than that. */
 const MAX_ROWS = 72
+/** Places that have a row of their own: of more than these, neighbours share one. */
+const MAX_PLACES = 256
 
 /** Rows of the picture that follow each other in the guest's address space. */
 export interface MapBlock {
@@ -29,8 +31,8 @@ export function mapGrid(extents: readonly PfnRange[]): MapGrid {
     const blocks = blocksOf(ram, framesPerCell * COLUMNS)
     const last = blocks.at(-1)
     const rows = last ? last.firstRow + last.rows : 0
-    // Nothing is gained by larger cells once every place takes a single row.
-    if (rows <= MAX_ROWS || rows === blocks.length) return { framesPerCell, blocks, rows }
+    // Little is gained by larger cells once every place takes a single row.
+    if (rows <= MAX_ROWS || (rows === blocks.length && rows <= MAX_PLACES)) return { framesPerCell, blocks, rows }
   }
 }
 
