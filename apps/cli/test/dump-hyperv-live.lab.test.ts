@@ -168,7 +168,7 @@ describe('a live guest of QEMU with Dynamic Memory, in a nested host', () => {
     const { file, report } = await dump('stopped.vmcore')
     expect(await guest.allocatedBytes()).toEqual(before)
     expect(await guest.status()).toBe('paused')
-    expect(report.consistency).toEqual({ mode: 'stopped', pausedMs: 0 })
+    expect(report.consistency).toEqual({ mode: 'stopped', pausedMs: 0, copiedBytes: 0 })
 
     // The guest's memory as QEMU itself reads it, which allocates what was not there.
     const parts = [

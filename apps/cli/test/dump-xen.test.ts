@@ -77,7 +77,7 @@ describe.each(XEN_FIXTURE_NAMES)('%s', (name) => {
     expect(wrong).toEqual([])
     expect(stored.size).toBe(report.frames.byFate.write + report.frames.byFate.zero)
     expect(report.artifact?.bytes).toBe(statSync(join(folder, file)).size)
-    expect(report.consistency).toEqual({ mode: 'file', pausedMs: 0 })
+    expect(report.consistency).toEqual({ mode: 'file', pausedMs: 0, copiedBytes: 0 })
     expect(report.hostMemory.backedBytesAfter).toBe(core.backed.size * core.frameBytes)
     if (level === '31') expect(stored.size).toBeGreaterThan(10_000)
     else expect(stored.size).toBe(core.backed.size)

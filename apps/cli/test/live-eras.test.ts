@@ -48,6 +48,7 @@ describe.each(ERA_NAMES)('a live guest of era %s', (era) => {
       const report = await dump(`${era}-level${level}.vmcore`, '--level', level)
       expect(report.consistency.mode).toBe('paused')
       expect(report.consistency.pausedMs).toBeGreaterThan(0)
+      expect(report.consistency.copiedBytes).toBeGreaterThanOrEqual(report.frames.byFate.write * 4096)
       expect(report.guest).toMatchObject({ kernel: guest.era.release, vmcoreinfo: 'note' })
       expect(report.frames.byClass.offline).toEqual({ backed: 0, swapped: 0, unbacked: offline, unknown: 0 })
       expect(offline).toBeGreaterThanOrEqual((BALLOON_MIB * MiB) / 4096)
@@ -67,7 +68,7 @@ describe.each(ERA_NAMES)('a live guest of era %s', (era) => {
     for (const compression of compressions) {
       const file = `${era}-${compression}.vmcore`
       const report = await dump(file, '--compress', compression)
-      expect(report.consistency).toEqual({ mode: 'stopped', pausedMs: 0 })
+      expect(report.consistency).toEqual({ mode: 'stopped', pausedMs: 0, copiedBytes: 0 })
       const { stored, wrong } = compareDump(join(folder, file), memory.view)
       expect(wrong).toEqual([])
       expect(stored.size).toBe(report.frames.byFate.write + report.frames.byFate.zero)

@@ -1,5 +1,6 @@
 import type { OpenGuest } from '@ullage/offline-query'
-import type { z } from 'zod'
+import type { ZodMiniType } from 'zod/mini'
+import { parseChecked, type Place } from './parse-checked.ts'
 
 export interface OpenOptions {
   /** Folder for what must outlive this process: locks, and records of guests that are paused. */
@@ -7,11 +8,13 @@ export interface OpenOptions {
   readonly signal?: AbortSignal
   /** How the process that guards a paused guest is started: `systemd` where this process is a service of systemd's. */
   readonly guardianScope?: 'session' | 'systemd'
+  /** The guest is going to be paused, where it is a live one: what takes long to start for that is started at once. */
+  readonly pauses?: boolean
 }
 
 /** One way to reach a guest: how its `source` is written in a descriptor, and how it is opened. */
 export interface Backend<Source> {
-  readonly source: z.ZodType<Source>
+  readonly source: ZodMiniType<Source>
   /** `baseDir`: the folder that relative paths in the source are relative to. */
   open(source: Source, options: OpenOptions & { readonly baseDir: string }): Promise<OpenGuest>
   /** Resumes the guests of this backend that an earlier run has left paused. Absent where it pauses none. */
@@ -30,15 +33,15 @@ export interface AbandonedGuest {
 
 /** A backend with its source type closed over, so that backends of different types stand in one table. */
 export interface AnyBackend {
-  /** Returns how to open what `json` says, or throws z.ZodError. */
-  parse(json: unknown): (options: OpenOptions & { readonly baseDir: string }) => Promise<OpenGuest>
+  /** Returns how to open what `json` says, or throws DescriptorError. */
+  parse(json: unknown, place: Place): (options: OpenOptions & { readonly baseDir: string }) => Promise<OpenGuest>
   resumeAbandoned(stateDir: string): Promise<readonly AbandonedGuest[]>
 }
 
 export function backend<Source>(definition: Backend<Source>): AnyBackend {
   return {
-    parse(json) {
-      const source = definition.source.parse(json)
+    parse(json, place) {
+      const source = parseChecked(definition.source, json, place)
       return (options) => definition.open(source, options)
     },
     resumeAbandoned: async (stateDir) => (await definition.resumeAbandoned?.(stateDir)) ?? [],

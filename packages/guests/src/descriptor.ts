@@ -2,10 +2,11 @@ import type { OpenGuest } from '@ullage/offline-query'
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import type { OpenOptions } from './backend.ts'
 import { backends } from './backends.ts'
 import { DescriptorError } from './descriptor-error.ts'
+import { parseChecked } from './parse-checked.ts'
 
 /** A descriptor larger than this is none. */
 const MAX_BYTES = 1 << 20
@@ -27,14 +28,14 @@ const outer = z.strictObject({
 export async function loadDescriptor(path: string): Promise<GuestDescriptor> {
   const absolute = resolve(path)
   const json = parseJson(await readText(absolute), absolute)
-  const { backend, source } = check(absolute, () => outer.parse(json))
-  const known = Object.hasOwn(backends, backend) ? backends[backend] : undefined
-  if (!known) {
+  const { backend, source } = parseChecked(outer, json, { path: absolute })
+  const load = Object.hasOwn(backends, backend) ? backends[backend] : undefined
+  if (!load) {
     throw new DescriptorError(
       `${absolute}: expected "backend" to be one of ${Object.keys(backends).join(', ')}, found ${JSON.stringify(backend)}`,
     )
   }
-  const open = check(absolute, () => known.parse(source), 'source')
+  const open = (await load()).parse(source, { path: absolute, key: 'source' })
   return { path: absolute, backend, open: (options) => open({ ...options, baseDir: dirname(absolute) }) }
 }
 
@@ -71,18 +72,5 @@ function parseJson(text: string, path: string): unknown {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new DescriptorError(`${path}: expected JSON: ${reason}`, { cause: error })
-  }
-}
-
-function check<T>(path: string, parse: () => T, prefix?: string): T {
-  try {
-    return parse()
-  } catch (error) {
-    if (!(error instanceof z.ZodError)) throw error
-    const issues = error.issues.map((issue) => {
-      const where = [...(prefix ? [prefix] : []), ...issue.path].join('.')
-      return `${where === '' ? 'descriptor' : where}: ${issue.message}`
-    })
-    throw new DescriptorError(`${path}: ${issues.join('; ')}`, { cause: error })
   }
 }

@@ -1,30 +1,27 @@
 import { openHyperv } from '@ullage/hyperv'
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { backend } from './backend.ts'
-import { bytes } from './bytes.ts'
-
-const region = z.strictObject({ gpa: bytes, size: bytes, file: z.string().min(1), offset: bytes.default(0) })
+import { fileRegions } from './file-regions.ts'
+import { text } from './text.ts'
 
 const files = z
   .strictObject({
     kind: z.literal('files'),
-    regions: z.array(region).min(1).max(4096),
-    ranges: z.string().min(1).optional(),
-    messages: z.string().min(1).optional(),
-    backing: z.string().min(1).optional(),
-    notes: z.string().min(1).optional(),
+    regions: fileRegions,
+    ranges: z.optional(text),
+    messages: z.optional(text),
+    backing: z.optional(text),
+    notes: z.optional(text),
   })
-  .refine(({ ranges, messages, backing }) => ranges ?? messages ?? backing, {
-    error: 'expected at least one of "ranges", "messages" and "backing", found none',
-  })
+  .check(
+    z.refine(({ ranges, messages, backing }) => ranges ?? messages ?? backing, {
+      error: 'expected at least one of "ranges", "messages" and "backing", found none',
+    }),
+  )
 
-const savedState = z.strictObject({ kind: z.literal('saved-state'), file: z.string().min(1) })
+const savedState = z.strictObject({ kind: z.literal('saved-state'), file: text })
 
-const live = z.strictObject({
-  kind: z.literal('qmp'),
-  socket: z.string().min(1),
-  trace: z.string().min(1).optional(),
-})
+const live = z.strictObject({ kind: z.literal('qmp'), socket: text, trace: z.optional(text) })
 
 const source = z.discriminatedUnion('kind', [files, savedState, live])
 

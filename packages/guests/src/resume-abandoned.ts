@@ -9,6 +9,6 @@ import { backends } from './backends.ts'
  */
 export async function resumeAbandoned(stateDir: string): Promise<AbandonedGuest[]> {
   const guests: AbandonedGuest[] = []
-  for (const backend of Object.values(backends)) guests.push(...(await backend.resumeAbandoned(stateDir)))
+  for (const load of Object.values(backends)) guests.push(...(await (await load()).resumeAbandoned(stateDir)))
   return guests
 }

@@ -1,17 +1,16 @@
 import { openVirtioBalloon, resumeAbandoned } from '@ullage/virtio-balloon'
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { backend } from './backend.ts'
-import { bytes } from './bytes.ts'
-
-const region = z.strictObject({ gpa: bytes, size: bytes, file: z.string().min(1), offset: bytes.default(0) })
+import { fileRegions } from './file-regions.ts'
+import { text } from './text.ts'
 
 const source = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('qmp'), socket: z.string().min(1) }),
+  z.strictObject({ kind: z.literal('qmp'), socket: text }),
   z.strictObject({
     kind: z.literal('files'),
-    regions: z.array(region).min(1).max(4096),
-    backing: z.string().min(1).optional(),
-    notes: z.string().min(1).optional(),
+    regions: fileRegions,
+    backing: z.optional(text),
+    notes: z.optional(text),
   }),
 ])
 

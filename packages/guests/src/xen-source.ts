@@ -1,18 +1,20 @@
 import { openXen, resumeAbandonedDomains } from '@ullage/xen'
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { backend } from './backend.ts'
-
-const file = z.string().min(1)
+import { text } from './text.ts'
 
 const domainError = 'expected the name of a domain, or its number from 1 on'
 
+const name = z.string().check(z.minLength(1), z.maxLength(256))
+const number = z.int().check(z.minimum(1, domainError), z.maximum(0x7fef, domainError))
+
 const source = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('core'), file }),
-  z.strictObject({ kind: z.literal('save'), file }),
+  z.strictObject({ kind: z.literal('core'), file: text }),
+  z.strictObject({ kind: z.literal('save'), file: text }),
   z.strictObject({
     kind: z.literal('domain'),
-    domain: z.union([z.string().min(1).max(256), z.int().min(1, domainError).max(0x7fef, domainError)], domainError),
-    allow: z.array(z.literal('populateOnDemand')).max(1).optional(),
+    domain: z.union([name, number], domainError),
+    allow: z.optional(z.array(z.literal('populateOnDemand')).check(z.maxLength(1))),
   }),
 ])
 

@@ -52,4 +52,6 @@ export interface OpenHypervOptions {
   readonly signal?: AbortSignal | undefined
   /** How the guardian of a paused guest is started; see the README of `@ullage/qemu`. */
   readonly guardianScope?: 'session' | 'systemd' | undefined
+  /** The guest is going to be paused: what guards it then is started at once. */
+  readonly pauses?: boolean | undefined
 }

@@ -73,9 +73,8 @@ export function kernelMemory({ frames, architecture, text, textPfn }: KernelClai
 export function openKernel({ info, architecture, text, textPfn }: KernelClaim, memory: KernelMemory): Kernel {
   const uts = readUtsName(memory, info)
   if (uts.release !== info.osrelease) {
-    throw new Refusal(
-      `init_uts_ns names release ${JSON.stringify(uts.release)}, OSRELEASE is ${JSON.stringify(info.osrelease)}`,
-    )
+    const found = JSON.stringify(uts.release.replace(/[^\x20-\x7e]/g, '?'))
+    throw new Refusal(`init_uts_ns names release ${found}, OSRELEASE is ${JSON.stringify(info.osrelease)}`)
   }
   const page = structPage(info)
   const sections = MemorySections.open(memory, info, {

@@ -45,3 +45,12 @@ test('no release and more text than a kernel writes are refused', () => {
   expect(() => Vmcoreinfo.parse('PAGESIZE=4096\n')).toThrow(Refusal)
   expect(() => Vmcoreinfo.parse(`OSRELEASE=x\n${'x'.repeat(70_000)}`)).toThrow('its text has 70012 bytes')
 })
+
+test.each([
+  ['moves the cursor', '6.1.0\u001b[2J'],
+  ['is longer than any', 'x'.repeat(65)],
+  ['has a control character of eight bits', '6.1\u009b2J'],
+])('an OSRELEASE that %s is refused, and not repeated', (_, release) => {
+  const parse = () => Vmcoreinfo.parse(`OSRELEASE=${release}\nPAGESIZE=4096\n`)
+  expect(parse).toThrow(/^its OSRELEASE is no name of a release/)
+})

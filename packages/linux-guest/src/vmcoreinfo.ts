@@ -3,6 +3,9 @@ import { Refusal } from './refusal.ts'
 /** The kernel fills at most one page, and the largest page it knows is 64 KiB (kernel/vmcore_info.c). */
 export const VMCOREINFO_MAX_BYTES = 65_536
 
+/** As long as `uname -r` can be, and nothing that moves a cursor: a guest's own name for its kernel is shown to people. */
+const RELEASE = /^[\x20-\x7e\xa0-\xff]{1,64}$/
+
 /**
  * The text a Linux kernel leaves for dump tools: KEY=VALUE lines (include/linux/vmcore_info.h). Everything in it is the
  * guest's word: values are parsed strictly, and what cannot be parsed counts as absent.
@@ -19,7 +22,7 @@ export class Vmcoreinfo {
     this.#values = values
   }
 
-  /** Parses `text`, up to its first NUL. Throws Refusal when it is too long or has no OSRELEASE. */
+  /** Parses `text`, up to its first NUL. Throws Refusal when it is too long or has no OSRELEASE that a kernel can have. */
   static parse(text: string): Vmcoreinfo {
     const end = text.indexOf('\0')
     const body = end === -1 ? text : text.slice(0, end)
@@ -34,6 +37,8 @@ export class Vmcoreinfo {
     }
     const osrelease = values.get('OSRELEASE')
     if (!osrelease) throw new Refusal('it has no OSRELEASE line')
+    if (!RELEASE.test(osrelease))
+      throw new Refusal('its OSRELEASE is no name of a release: at most 64 printable characters')
     return new Vmcoreinfo(body, osrelease, values)
   }
 

@@ -1,4 +1,4 @@
-import koffi from 'koffi'
+import { koffi } from './koffi.ts'
 
 /**
  * Where the memory of a buffer lies. V8 never moves the memory of an ArrayBuffer or SharedArrayBuffer; when one is
@@ -8,7 +8,7 @@ const bases = new WeakMap<ArrayBufferLike, number>()
 
 /** Where no bytes are used: not the null pointer, which an empty buffer has and a library may trip over. */
 const noBytes = new Uint8Array(new ArrayBuffer(64))
-const nowhere = Number(koffi.address(noBytes))
+let nowhere = 0
 
 /**
  * Address of byte `offset` of `bytes`, of which `length` bytes are going to be used. As a number, because passing one
@@ -19,11 +19,14 @@ export function addressOf(bytes: Uint8Array, offset: number, length: number): nu
   if (!(offset >= 0 && length >= 0 && offset + length <= bytes.length) || !Number.isInteger(offset + length)) {
     throw new RangeError(`bytes [${offset}, ${offset + length}) are not inside a buffer of ${bytes.length} bytes`)
   }
-  if (length === 0) return nowhere
+  if (length === 0) {
+    nowhere ||= Number(koffi().address(noBytes))
+    return nowhere
+  }
   const buffer = bytes.buffer
   let base = bases.get(buffer)
   if (base === undefined) {
-    const address = Number(koffi.address(buffer))
+    const address = Number(koffi().address(buffer))
     if (!Number.isSafeInteger(address) || address <= 0)
       throw new RangeError(`no usable address for a buffer: ${address}`)
     base = address

@@ -1,6 +1,6 @@
-import koffi from 'koffi'
 import { ForeignBytes } from './foreign-bytes.ts'
 import { lastErrno, libc, loadLibrary, type LibraryLoader } from './foreign.ts'
+import { koffi } from './koffi.ts'
 import { systemError } from './system-error.ts'
 import { XenError } from './xen-error.ts'
 import { cannotOpen, loadXenLibrary } from './xen-library.ts'
@@ -69,7 +69,7 @@ export function openXenStore(load: LibraryLoader = loadLibrary): XenStore {
       ask('xs_directory', directory, path, (address, count) => {
         const entries = Math.min(count, MAX_ENTRIES)
         if (entries === 0) return []
-        const names: unknown = koffi.decode(BigInt(address), koffi.array('const char *', entries, 'Array'))
+        const names: unknown = koffi().decode(BigInt(address), koffi().array('const char *', entries, 'Array'))
         return Array.isArray(names) ? names.map(String) : []
       }) ?? [],
     [Symbol.dispose]() {

@@ -1,6 +1,6 @@
 import { openHostProcess } from '@ullage/host-memory'
 import type { OpenGuest } from '@ullage/offline-query'
-import { lockGuest, QmpClient, qemuProcess, queryTarget, refuseUnsuitable } from '@ullage/qemu'
+import { lockGuest, QmpClient, qemuProcess, queryTarget, refuseUnsuitable, startGuardian } from '@ullage/qemu'
 import { openLiveRam } from './live-ram.ts'
 import { type BalloonTraits, liveWarnings } from './live-warnings.ts'
 import { machineOfTarget } from './machine-of.ts'
@@ -19,16 +19,20 @@ export interface OpenQemuGuestOptions {
   readonly signal?: AbortSignal | undefined
   /** How the guardian of a paused guest is started; see the README of `@ullage/qemu`. */
   readonly guardianScope?: 'session' | 'systemd' | undefined
+  /** The guest is going to be paused: what guards it then is started at once. */
+  readonly pauses?: boolean | undefined
   /** Opens what else knows of the host's word. */
   readonly witness?: ((client: QmpClient) => Promise<SecondWitness>) | undefined
 }
 
 /** Opens a live guest: locks it on this host, connects to its monitor, finds its memory. Throws OfflineError. */
 export async function openQemuGuest(socketPath: string, options: OpenQemuGuestOptions): Promise<OpenGuest> {
-  const { stateDir, signal, balloon } = options
+  const { stateDir, signal, balloon, guardianScope: scope } = options
   return translatedAsync(async () => {
     await using opened = new OpenResources()
     const lock = opened.use(lockGuest(socketPath, { stateDir }))
+    const guardian = options.pauses ? startGuardian(socketPath, { stateDir, lockFd: lock.fd, scope }) : undefined
+    opened.defer(() => guardian?.disarm())
     const client = opened.use(await QmpClient.connect(socketPath, { signal }))
     await refuseUnsuitable(client, { signal })
     const machine = machineOfTarget(await queryTarget(client, { signal }))
@@ -44,7 +48,8 @@ export async function openQemuGuest(socketPath: string, options: OpenQemuGuestOp
     const warnings = await liveWarnings(client, live, { signal, balloon })
     const told = (await witness?.look({ client, ram: live.ram, signal })) ?? []
     const resources = opened.move()
-    const parts = { machine, client, process, ram, warnings, witness, told, lockFd: lock.fd, options, resources }
+    const lockFd = lock.fd
+    const parts = { machine, client, process, ram, warnings, witness, told, lockFd, guardian, options, resources }
     return new QemuGuest(parts)
   }, signal)
 }

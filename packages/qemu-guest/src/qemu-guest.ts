@@ -15,6 +15,7 @@ import {
 } from '@ullage/offline-query'
 import { mergeRanges } from '@ullage/pages'
 import {
+  type Guardian,
   type GuestPause,
   pauseGuest,
   type QmpClient,
@@ -44,6 +45,8 @@ export interface LiveParts {
   readonly told: readonly Warning[]
   /** Descriptor of the guest's lock. */
   readonly lockFd: number
+  /** What guards the guest when it is paused for the first time, started already. */
+  readonly guardian: Guardian | undefined
   readonly options: Pick<OpenQemuGuestOptions, 'backend' | 'stateDir' | 'guardianScope'>
   /** Closes everything above. */
   readonly resources: OpenResources
@@ -58,6 +61,7 @@ export class QemuGuest implements OpenGuest {
   readonly #parts: LiveParts
   #told: readonly Warning[]
   #pause: GuestPause | undefined
+  #guardian: Guardian | undefined
 
   constructor(parts: LiveParts) {
     this.identity = { backend: parts.options.backend, machine: parts.machine, kind: 'live' }
@@ -65,6 +69,7 @@ export class QemuGuest implements OpenGuest {
     this.backing = parts.ram
     this.#told = parts.told
     this.#parts = parts
+    this.#guardian = parts.guardian
   }
 
   get warnings(): readonly Warning[] {
@@ -89,8 +94,10 @@ export class QemuGuest implements OpenGuest {
       const { client, process, ram, witness, lockFd } = this.#parts
       const { stateDir, guardianScope: scope } = this.#parts.options
       await refuseUnsuitable(client, options)
+      const guardian = this.#guardian
+      this.#guardian = undefined
       const { signal, beforeStop } = options
-      const pause = await pauseGuest(client, { stateDir, lockFd, scope, signal, beforeStop })
+      const pause = await pauseGuest(client, { stateDir, lockFd, scope, guardian, signal, beforeStop })
       this.#pause = pause
       try {
         const now = await openLiveRam(client, process, options)

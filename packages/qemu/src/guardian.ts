@@ -14,8 +14,7 @@ const MAX_STDERR_CHARS = 4000
 export type GuardianScope = 'session' | 'systemd'
 
 export interface GuardianOptions {
-  readonly record: PauseRecord
-  /** Where the record is, or will be: the guardian removes it when the guest needs nobody any more. */
+  /** Where the record will be: the guardian removes it when the guest needs nobody any more. */
   readonly recordPath: string
   readonly scope?: GuardianScope | undefined
   /** A command that starts the guardian, whose own command line follows: instead of what `scope` stands for. */
@@ -29,24 +28,41 @@ const LAUNCHERS: Record<GuardianScope, readonly string[]> = {
   systemd: ['systemd-run', '--scope', '--collect', '--quiet', '--slice=system.slice'],
 }
 
-/** The running guardian of one paused guest, seen from the process that pauses it. */
+/** The guardian of one guest, seen from the process that pauses it. */
 export class Guardian {
   readonly #child: ChildProcess
   readonly #input: Writable
+  readonly #output: Readable
+  readonly #errors: Readable
+  /** Resolves when the guardian has ended, or could not be started, with what there is to say of it. */
+  readonly #end: Promise<string>
   /** Resolves when the guardian has ended. */
   readonly ended: Promise<void>
-  #disarmed = false
+  #state: 'started' | 'armed' | 'left' = 'started'
+  #said = ''
 
-  private constructor(child: ChildProcess, input: Writable) {
+  private constructor(child: ChildProcess) {
+    const { stdin, stdout, stderr } = child
+    if (!stdin || !stdout || !stderr) throw new QemuError('GUARDIAN_FAILED', 'the guardian has no standard streams')
     this.#child = child
-    this.#input = input
+    this.#input = stdin
+    this.#output = stdout
+    this.#errors = stderr
     this.ended = new Promise((resolve) => child.once('exit', () => resolve()))
-    // A dead guardian is noticed by `ended`; what is written to it meanwhile is lost.
-    input.on('error', () => undefined)
+    this.#end = new Promise((resolve) => {
+      child.once('error', (error) => resolve(error.message))
+      child.once('close', (code, signal) => resolve(`its end (${signal ?? `status ${code}`})`))
+    })
+    // A dead guardian is noticed by its end; what is written to it meanwhile is lost.
+    stdin.on('error', () => undefined)
+    stderr.on('data', (chunk: Buffer) => {
+      this.#said = (this.#said + chunk.toString('utf8')).slice(-MAX_STDERR_CHARS)
+    })
+    this.#keepAlive(false)
   }
 
-  /** Starts a guardian and returns once it has said that it is armed. Throws GUARDIAN_FAILED. */
-  static async arm(options: GuardianOptions): Promise<Guardian> {
+  /** Starts a guardian that guards nothing yet. Returns at once: it takes a while until it can be armed. */
+  static start(options: GuardianOptions): Guardian {
     const [command = process.execPath, ...rest] = commandLine(options)
     const child = spawn(command, rest, {
       detached: true,
@@ -54,28 +70,32 @@ export class Guardian {
       env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' },
       stdio: ['pipe', 'pipe', 'pipe', ...(options.lockFd === undefined ? [] : [options.lockFd])],
     })
-    const { stdin, stdout, stderr } = child
-    if (!stdin || !stdout || !stderr) throw new QemuError('GUARDIAN_FAILED', 'the guardian has no standard streams')
+    return new Guardian(child)
+  }
+
+  /** Has it guard the guest of `record`; returns once it has said that it does. Throws GUARDIAN_FAILED; it has ended then. */
+  async arm(record: PauseRecord): Promise<void> {
+    this.#keepAlive(true)
     try {
-      await untilArmed(child, stdout, stderr)
-    } catch (error) {
-      child.kill('SIGKILL')
-      throw error
+      const armed = once(this.#output, 'data', { signal: AbortSignal.timeout(ARM_TIMEOUT_MS) }).then(
+        () => undefined,
+        () => `no word from it in ${ARM_TIMEOUT_MS} ms`,
+      )
+      void this.#write(`${JSON.stringify(record)}\n`)
+      const found = await Promise.race([armed, this.#end])
+      if (found !== undefined) {
+        this.#child.kill('SIGKILL')
+        const tail = this.#said.trim().split('\n').slice(-3).join(' ')
+        throw new QemuError('GUARDIAN_FAILED', `expected the guardian to arm, found ${found}${tail && `: ${tail}`}`)
+      }
+      this.#state = 'armed'
+    } finally {
+      this.#keepAlive(false)
     }
-    // The guardian must not keep this process alive: when this one ends, that is its sign.
-    child.unref()
-    for (const stream of [stdin, stdout, stderr])
-      if ('unref' in stream && typeof stream.unref === 'function') stream.unref()
-    return new Guardian(child, stdin)
   }
 
   get pid(): number {
     return this.#child.pid ?? 0
-  }
-
-  /** True while the guardian lives and has not been disarmed. */
-  get isArmed(): boolean {
-    return !this.#disarmed && this.#child.exitCode === null && this.#child.signalCode === null
   }
 
   /** Tells the guardian how the guest stands, before it does; returns when the word has left this process. */
@@ -85,14 +105,17 @@ export class Guardian {
 
   /** Tells the guardian, as the end of this process would, that the guest is its business now. */
   handOver(): void {
-    this.#disarmed = true
+    this.#state = 'left'
     this.#input.end()
   }
 
-  /** Ends the guardian without its doing anything. Idempotent. */
+  /** Ends the guardian without its doing anything; returns when it has ended. Idempotent. */
   async disarm(): Promise<void> {
-    if (this.#disarmed) return
-    this.#disarmed = true
+    const { pid } = this.#child
+    if (this.#state === 'left' || pid === undefined) return
+    // One that guards nothing yet need not be asked.
+    if (this.#state === 'started') this.#child.kill('SIGKILL')
+    this.#state = 'left'
     await this.#write('disarm\n')
     this.#input.end()
     const patience = new AbortController()
@@ -105,34 +128,22 @@ export class Guardian {
   #write(text: string): Promise<void> {
     return new Promise((resolve) => this.#input.write(text, () => resolve()))
   }
+
+  /** A guardian must not keep this process alive: when this one ends, that is its sign. */
+  #keepAlive(keep: boolean): void {
+    for (const handle of [this.#child, this.#input, this.#output, this.#errors]) {
+      const method = keep ? 'ref' : 'unref'
+      if (!(method in handle)) continue
+      const change: unknown = Reflect.get(handle, method)
+      if (typeof change === 'function') change.call(handle)
+    }
+  }
 }
 
 /** Sources are run as they are, packed packages as JavaScript: this file's own name tells which. */
-function commandLine({ record, recordPath, scope = 'session', launcher }: GuardianOptions): string[] {
+function commandLine({ recordPath, scope = 'session', launcher }: GuardianOptions): string[] {
   const isSource = import.meta.url.endsWith('.ts')
   const main = fileURLToPath(new URL(isSource ? './guardian-main.ts' : './guardian-main.js', import.meta.url))
   const conditions = isSource ? ['--conditions=@ullage/source'] : []
-  return [...(launcher ?? LAUNCHERS[scope]), process.execPath, ...conditions, main, recordPath, JSON.stringify(record)]
-}
-
-async function untilArmed(child: ChildProcess, stdout: Readable, stderr: Readable): Promise<void> {
-  let said = ''
-  stderr.on('data', (chunk: Buffer) => {
-    said = (said + chunk.toString('utf8')).slice(-MAX_STDERR_CHARS)
-  })
-  const patience = AbortSignal.timeout(ARM_TIMEOUT_MS)
-  const failed = (found: string): QemuError => {
-    const tail = said.trim().split('\n').slice(-3).join(' ')
-    return new QemuError('GUARDIAN_FAILED', `expected the guardian to arm, found ${found}${tail && `: ${tail}`}`)
-  }
-  const armed = once(stdout, 'data', { signal: patience }).then(
-    () => undefined,
-    () => failed(`no word from it in ${ARM_TIMEOUT_MS} ms`),
-  )
-  const ended = new Promise<QemuError>((resolve) => {
-    child.once('error', (error) => resolve(failed(error.message)))
-    child.once('close', (code, signal) => resolve(failed(`its end (${signal ?? `status ${code}`})`)))
-  })
-  const failure = await Promise.race([armed, ended])
-  if (failure) throw failure
+  return [...(launcher ?? LAUNCHERS[scope]), process.execPath, ...conditions, main, recordPath]
 }

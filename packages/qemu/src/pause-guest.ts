@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { ownIdentity } from '@ullage/native'
-import type { GuardianScope } from './guardian.ts'
+import { Guardian, type GuardianScope } from './guardian.ts'
 import type { GuestPause } from './guest-pause.ts'
 import { guestKeyOf } from './lock-guest.ts'
 import { pauseRecordPath } from './pause-record.ts'
@@ -11,7 +11,7 @@ import type { QmpClient } from './qmp-client.ts'
 import { guestStatus } from './resume-paused.ts'
 import { RunStateWatch } from './run-state-watch.ts'
 
-export interface PauseGuestOptions {
+export interface GuardGuestOptions {
   /** Folder for the record of the paused guest; the same as for `lockGuest` and `resumeAbandoned`. */
   readonly stateDir: string
   /** Descriptor of the guest's lock, which the guardian inherits. */
@@ -20,9 +20,22 @@ export interface PauseGuestOptions {
   readonly scope?: GuardianScope | undefined
   /** A command that starts the guardian, whose own command line follows: instead of what `scope` stands for. */
   readonly launcher?: readonly string[] | undefined
+}
+
+export interface PauseGuestOptions extends GuardGuestOptions {
+  /** What `startGuardian` has returned; a guardian is started when it is left out. */
+  readonly guardian?: Guardian | undefined
   readonly signal?: AbortSignal | undefined
   /** Done while the guardian starts; the guest is stopped when both are ready, and not where this rejects. */
   readonly beforeStop?: (() => Promise<void>) | undefined
+}
+
+/**
+ * Starts what is going to guard the guest behind `socketPath` while it is paused, for `pauseGuest` to find it ready: it is a
+ * process that takes longer to start than all the rest of a pause. To be disarmed when the guest is not paused after all.
+ */
+export function startGuardian(socketPath: string, options: GuardGuestOptions): Guardian {
+  return Guardian.start({ ...options, recordPath: recordPathOf(socketPath, options) })
 }
 
 /**
@@ -34,7 +47,7 @@ export async function pauseGuest(client: QmpClient, options: PauseGuestOptions):
   options.signal?.throwIfAborted()
   if ((await guestStatus(client)) !== 'running') return stoppedLease(client)
   const socketPath = resolve(client.socketPath)
-  const recordPath = resolve(pauseRecordPath(options.stateDir, guestKeyOf(socketPath)))
+  const recordPath = recordPathOf(socketPath, options)
   const record = { socketPath, qemu: await qemuProcess(client), holder: ownIdentity() }
   const lease = new PausedLease(client, { ...options, record, recordPath })
   try {
@@ -50,6 +63,10 @@ export async function pauseGuest(client: QmpClient, options: PauseGuestOptions):
     await lease[Symbol.asyncDispose]()
     throw error
   }
+}
+
+function recordPathOf(socketPath: string, { stateDir }: GuardGuestOptions): string {
+  return resolve(pauseRecordPath(stateDir, guestKeyOf(socketPath)))
 }
 
 function stoppedLease(client: QmpClient): GuestPause {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { isRunning, type ProcessIdentity } from '@ullage/native'
 import { Guardian, type GuardianOptions } from './guardian.ts'
 import type { GuestPause } from './guest-pause.ts'
-import { removePauseRecord, writePauseRecord } from './pause-record.ts'
+import { type PauseRecord, removePauseRecord, writePauseRecord } from './pause-record.ts'
 import { QemuError } from './qemu-error.ts'
 import type { QmpClient } from './qmp-client.ts'
 import { guestStatus } from './resume-paused.ts'
@@ -14,19 +14,25 @@ import { RunStateWatch } from './run-state-watch.ts'
  */
 type LeaseState = 'idle' | 'held' | 'released' | 'handedOver'
 
+export interface PausedLeaseOptions extends GuardianOptions {
+  readonly record: PauseRecord
+  /** One that has been started already; another is started when it is left out. */
+  readonly guardian?: Guardian | undefined
+}
+
 /** A guest that this process has stopped, and its guardian. */
 export class PausedLease implements GuestPause {
   readonly mode = 'paused'
   readonly #client: QmpClient
   readonly #watch: RunStateWatch
-  readonly #options: GuardianOptions
+  readonly #options: PausedLeaseOptions
   #state: LeaseState = 'idle'
   #guardian: Guardian | undefined
   #stopSentAt = 0
   #resumesBefore = 0
   #resumed: Promise<number> | undefined
 
-  constructor(client: QmpClient, options: GuardianOptions) {
+  constructor(client: QmpClient, options: PausedLeaseOptions) {
     this.#client = client
     this.#options = options
     // Whoever stops it after that has reasons of his own: the guardian must not resume it then.
@@ -37,20 +43,9 @@ export class PausedLease implements GuestPause {
     return this.#guardian?.pid
   }
 
-  /** Starts the guardian, and another one when it is killed while it is needed. Throws GUARDIAN_FAILED. */
-  async arm(): Promise<void> {
-    const guardian = await Guardian.arm(this.#options)
-    // The guest has been resumed while this one was starting: it must not find another dump's pause later.
-    if (this.#state === 'released') return guardian.disarm()
-    if (this.#state !== 'idle') await guardian.tell('stopping')
-    if (this.#state === 'handedOver') return guardian.handOver()
-    this.#guardian = guardian
-    void guardian.ended.then(async () => {
-      if (this.#guardian !== guardian) return
-      this.#guardian = undefined
-      // The record on disk covers the time until the new one is armed, and everything when it cannot be.
-      await this.arm().catch(() => undefined)
-    })
+  /** Arms the guardian, and another one when it is killed while it is needed. Throws GUARDIAN_FAILED. */
+  arm(): Promise<void> {
+    return this.#arm(this.#options.guardian)
   }
 
   /** True when our `stop` has stopped the guest, false when it stood still already. */
@@ -91,6 +86,22 @@ export class PausedLease implements GuestPause {
     const guardian = this.#guardian
     this.#guardian = undefined
     await guardian?.disarm()
+  }
+
+  async #arm(started?: Guardian): Promise<void> {
+    const guardian = started ?? Guardian.start(this.#options)
+    await guardian.arm(this.#options.record)
+    // The guest has been resumed while this one was starting: it must not find another dump's pause later.
+    if (this.#state === 'released') return guardian.disarm()
+    if (this.#state !== 'idle') await guardian.tell('stopping')
+    if (this.#state === 'handedOver') return guardian.handOver()
+    this.#guardian = guardian
+    void guardian.ended.then(async () => {
+      if (this.#guardian !== guardian) return
+      this.#guardian = undefined
+      // The record on disk covers the time until the new one is armed, and everything when it cannot be.
+      await this.#arm().catch(() => undefined)
+    })
   }
 
   async #resume(): Promise<number> {

@@ -1,5 +1,6 @@
-export { type AbandonedGuest, resumeAbandoned } from '@ullage/qemu'
+export type { AbandonedGuest } from '@ullage/qemu'
 export { openVirtioBalloon } from './open-virtio-balloon.ts'
+export { resumeAbandoned } from './resume-abandoned.ts'
 export type {
   FileRegion,
   FilesSource,

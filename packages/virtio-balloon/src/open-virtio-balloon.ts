@@ -1,6 +1,5 @@
 import { resolve } from 'node:path'
 import type { OpenGuest } from '@ullage/offline-query'
-import { openQemuGuest } from '@ullage/qemu-guest'
 import { openFiles } from './open-files.ts'
 import type { OpenVirtioBalloonOptions, VirtioBalloonSource } from './virtio-balloon-source.ts'
 
@@ -18,7 +17,9 @@ export async function openVirtioBalloon(
   options: OpenVirtioBalloonOptions,
 ): Promise<OpenGuest> {
   if (source.kind === 'files') return openFiles(source, options)
-  const { stateDir, signal, guardianScope } = options
+  // Only where it is needed: a guest in files needs nothing of QEMU's monitor.
+  const { openQemuGuest } = await import('@ullage/qemu-guest')
+  const { stateDir, signal, guardianScope, pauses } = options
   const socketPath = resolve(options.baseDir, source.socket)
-  return openQemuGuest(socketPath, { backend: 'virtio-balloon', balloon, stateDir, signal, guardianScope })
+  return openQemuGuest(socketPath, { backend: 'virtio-balloon', balloon, stateDir, signal, guardianScope, pauses })
 }

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { offsetOf } from '@ullage/layout'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { decompress } from '../test/page-codecs.ts'
 import { rearranged } from '../test/rearrange.ts'
 import { temporaryFolder } from '../test/temporary-folder.ts'
@@ -18,8 +18,8 @@ import { pageFlags } from './vmcore-writer.ts'
 const PAGE = 4096
 const dir = temporaryFolder()
 const decompressModule = new URL('../test/page-codecs.ts', import.meta.url)
-/** Two threads, for files that would need none. */
-const threads: VerifyThreads = { jobs: 2, decompressModule, bytesEach: MAX_TABLE_PAGES * PAGE }
+/** Two threads beside this one, for files that would need none. */
+const threads: VerifyThreads = { jobs: 3, decompressModule, bytesEach: 3000 * PAGE }
 
 /** Three tables of pages, the last of them not full. Frame 3 * n + 1 compresses, as every third. */
 const FIRST = 4
@@ -40,16 +40,26 @@ const sizeOf = (bytes: Buffer, index: number): number => bytes.readUInt32LE(desc
 const compressedFrom = (index: number): number => [0, 1, 2].map((i) => index + i).find((i) => pfnOf(i) % 3 === 1) ?? 0
 
 const codecs = ['zstd', 'lzo', 'snappy', 'zlib'] as const
-const good = new Map<string, Buffer>()
-const copyOf = (name: string): Buffer => Buffer.from(good.get(name) as Buffer)
+const made = new Map<string, Promise<Buffer>>()
 
-beforeAll(async () => {
-  for (const compression of codecs) {
-    const path = join(dir, compression)
-    await writeDump(path, { format: 'kdump', compression, present: stored, stored, fill: fillByPfn })
-    good.set(compression, readFileSync(path))
-  }
-})
+async function make(compression: (typeof codecs)[number]): Promise<Buffer> {
+  const path = join(dir, compression)
+  await writeDump(path, { format: 'kdump', compression, present: stored, stored, fill: fillByPfn, batchPages: 1000 })
+  return readFileSync(path)
+}
+
+/** A good file, to be harmed. */
+async function copyOf(compression: (typeof codecs)[number]): Promise<Buffer> {
+  const making = made.get(compression) ?? make(compression)
+  made.set(compression, making)
+  return Buffer.from(await making)
+}
+
+/** Path of the same. */
+async function pathOf(compression: (typeof codecs)[number]): Promise<string> {
+  await copyOf(compression)
+  return join(dir, compression)
+}
 
 /** Works as two threads would, of which the second is always done first; costs no start of threads. */
 const twoAtOnce: OpenPageChecker = (file) => {
@@ -101,7 +111,7 @@ const places = [0, MAX_TABLE_PAGES - 3, MAX_TABLE_PAGES, 6000, COUNT - 3].map(co
 describe.each(codecs)('%s', (codec) => {
   test('a flipped byte is found wherever it is, and the frame named', async () => {
     for (const index of places) {
-      const bytes = copyOf(codec)
+      const bytes = await copyOf(codec)
       const at = telling(bytes, index, codec)
       bytes.writeUInt8(bytes.readUInt8(at) ^ 0xff, at)
       await expect(verify(bytes, index === places.at(-1) ? { threads } : undefined)).rejects.toMatchObject({
@@ -119,7 +129,7 @@ describe.each(codecs)('%s', (codec) => {
     const runs = Array.from({ length: Math.ceil(COUNT / 256) }, (_, i) => (i * 7) % Math.ceil(COUNT / 256))
     const appended = runs.flatMap((run) => indices.slice(run * 256, run * 256 + 256))
     for (const order of [appended, indices.toReversed()]) {
-      const bytes = rearranged(copyOf(codec), table, order)
+      const bytes = rearranged(await copyOf(codec), table, order)
       expect(await verify(bytes)).toMatchObject(summary)
       // Of two bad pages the lower frame is named, though it comes later in the file.
       const [lower, higher] = [compressedFrom(1000), compressedFrom(3500)]
@@ -147,7 +157,7 @@ describe('a bad descriptor', () => {
   ]
   test.each(harms)('%s', async (_, code, harm) => {
     for (const index of [compressedFrom(1), compressedFrom(COUNT - 6)]) {
-      const bytes = copyOf('zstd')
+      const bytes = await copyOf('zstd')
       harm(bytes, index)
       await expect(verify(bytes)).rejects.toMatchObject({
         code,
@@ -157,7 +167,7 @@ describe('a bad descriptor', () => {
   })
 
   test('of several, in tables of several threads, the lowest frame is named', async () => {
-    const bytes = copyOf('zstd')
+    const bytes = await copyOf('zstd')
     for (const index of [8990, 6000, 4200, 4100]) bytes.writeUInt32LE(0, desc(index, 'size'))
     await expect(verify(bytes)).rejects.toMatchObject({
       message: expect.stringContaining(`pfn 0x${pfnOf(4100).toString(16)} at offset`),
@@ -218,7 +228,7 @@ describe('a thread', () => {
   const opening = (zstd: string): string =>
     `export const openDecompress = () => ({ zstd: () => { ${zstd} }, [Symbol.dispose]() {} })`
   const verifyWith = async (source: string): Promise<VerifySummary> => {
-    const path = join(dir, 'zstd')
+    const path = await pathOf('zstd')
     await using vmcore = await openVmcore(path)
     return await verifyVmcore(vmcore, { decompress, threads: withModule(source) })
   }
@@ -244,7 +254,7 @@ describe('a thread', () => {
 })
 
 test('threads stop when told to', async () => {
-  await using vmcore = await openVmcore(join(dir, 'zstd'), { decompress })
+  await using vmcore = await openVmcore(await pathOf('zstd'), { decompress })
   const controller = new AbortController()
   const onProgress = (): void => controller.abort()
   await expect(verifyVmcore(vmcore, { threads, signal: controller.signal, onProgress })).rejects.toMatchObject({
@@ -253,7 +263,7 @@ test('threads stop when told to', async () => {
 })
 
 test('no threads for one job, nor for less than two are worth: the thread that asks checks', async () => {
-  await using vmcore = await openVmcore(join(dir, 'zstd'), { decompress })
+  await using vmcore = await openVmcore(await pathOf('zstd'), { decompress })
   const missing = { ...threads, decompressModule: new URL('file:///nonexistent.js') }
   for (const fewer of [{ jobs: 1 }, { bytesEach: (COUNT * PAGE) / 2 + 1 }]) {
     expect(await verifyVmcore(vmcore, { decompress, threads: { ...missing, ...fewer } })).toMatchObject(summary)
@@ -262,7 +272,7 @@ test('no threads for one job, nor for less than two are worth: the thread that a
 })
 
 test('what the caller checks with is given every table, and time to end', async () => {
-  await using vmcore = await openVmcore(join(dir, 'lzo'), { decompress })
+  await using vmcore = await openVmcore(await pathOf('lzo'), { decompress })
   const seen: number[] = []
   let ended = 0
   const checker: OpenPageChecker = (file) => {
@@ -284,6 +294,6 @@ test('what the caller checks with is given every table, and time to end', async 
 })
 
 test.each([0, -1, 1.5, 257, Number.NaN])('%d jobs cannot be', async (jobs) => {
-  await using vmcore = await openVmcore(join(dir, 'zstd'), { decompress })
+  await using vmcore = await openVmcore(await pathOf('zstd'), { decompress })
   await expect(verifyVmcore(vmcore, { threads: { ...threads, jobs } })).rejects.toThrow(RangeError)
 })

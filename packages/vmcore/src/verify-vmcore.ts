@@ -1,9 +1,10 @@
 import { checkDataStart } from './check-data-start.ts'
 import { checkPages, type PageTotals } from './check-pages.ts'
 import type { Decompress, OpenDecompress } from './decompress.ts'
-import { PageCheckThreads } from './page-check-threads.ts'
+import { PageCheckThread } from './page-check-thread.ts'
 import { type CheckedFile, checkHere, type OpenPageChecker, type PageChecker } from './page-checker.ts'
 import { PageVerifier } from './page-verifier.ts'
+import { shareTables } from './share-tables.ts'
 import type { Vmcore, VmcoreInfo } from './vmcore.ts'
 import { VmcoreError } from './vmcore-error.ts'
 import type { Compression } from './vmcore-writer.ts'
@@ -14,7 +15,7 @@ const MAX_JOBS = 256
 
 /** Threads to check pages in. */
 export interface VerifyThreads {
-  /** At most so many, 1 to 256. One is the thread that asks, and so is one for what is too small for two. */
+  /** At most so many, 1 to 256, the thread that asks among them; it alone for what is too small for two. */
   readonly jobs: number
   /** Module that exports `openDecompress`, an OpenDecompress, for each thread to load. */
   readonly decompressModule: URL
@@ -92,11 +93,14 @@ function openChecker(
   { checker, threads, decompress }: VerifyOptions & { decompress: Decompress },
 ): PageChecker & AsyncDisposable {
   if (checker) return checker(file)
+  const here = checkHere(new PageVerifier(file, decompress))
   const count = threads ? threadCount(info, threads) : 1
-  if (!threads || count < 2) return checkHere(new PageVerifier(file, decompress))
-  return new PageCheckThreads(count, { file, decompressModule: threads.decompressModule.href })
+  if (!threads || count < 2) return here
+  const data = { file, decompressModule: threads.decompressModule.href }
+  return shareTables([...Array.from({ length: count - 1 }, () => new PageCheckThread(data)), here])
 }
 
+/** This one included. */
 function threadCount(info: VmcoreInfo, { jobs, bytesEach = BYTES_EACH }: VerifyThreads): number {
   return Math.min(jobs, Math.floor((info.storedFrames * info.pageBytes) / bytesEach))
 }

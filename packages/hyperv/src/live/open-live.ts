@@ -9,7 +9,7 @@ const balloon = { onHugePages: 'hv-balloon gives none of it back to the host', k
 
 /** Opens a live guest whose QEMU is its Dynamic Memory host. Throws OfflineError or AbortError. */
 export function openLive(source: QmpSource, options: OpenHypervOptions): Promise<OpenGuest> {
-  const { stateDir, signal, guardianScope } = options
+  const { stateDir, signal, guardianScope, pauses } = options
   const trace = source.trace === undefined ? undefined : resolve(options.baseDir, source.trace)
   return openQemuGuest(resolve(options.baseDir, source.socket), {
     backend: 'hyperv',
@@ -17,6 +17,7 @@ export function openLive(source: QmpSource, options: OpenHypervOptions): Promise
     stateDir,
     signal,
     guardianScope,
+    pauses,
     witness: async () => new TraceWitness(trace),
   })
 }

@@ -1,5 +1,11 @@
+import type * as Zlib from 'node:zlib'
 import { badData, CodecError, checkConsumed } from './codec-error.ts'
 import type { CodecName } from './page-codec.ts'
+
+/** node:zlib, loaded only where it is needed: it is for machines without the libraries. */
+export function nodeZlib(): typeof Zlib {
+  return process.getBuiltinModule('node:zlib')
+}
 
 /** Copies what node:zlib returned into `dst`, of which it may use `capacity` bytes. */
 export function copyOut(

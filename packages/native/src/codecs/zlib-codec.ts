@@ -1,9 +1,8 @@
-import { deflateSync, inflateSync } from 'node:zlib'
 import { addressOf } from '../address.ts'
 import type { LibraryLoader } from '../foreign.ts'
 import { roomFor } from './codec-buffers.ts'
 import { badData, CodecError, checkConsumed } from './codec-error.ts'
-import { copyOut, nodeBadData, wholeContent } from './node-zlib.ts'
+import { copyOut, nodeBadData, nodeZlib, wholeContent } from './node-zlib.ts'
 import type { PageCodec } from './page-codec.ts'
 
 const LIBDEFLATE = 'libdeflate.so.0'
@@ -12,7 +11,7 @@ const LEVEL = 1
 
 /** deflate at level 1 in zlib's format: libdeflate, else libz, else node:zlib. */
 export function openZlib(load: LibraryLoader): PageCodec {
-  return openLibdeflate(load) ?? openLibz(load) ?? nodeZlib
+  return openLibdeflate(load) ?? openLibz(load) ?? withoutLibrary
 }
 
 // libdeflate.h, enum libdeflate_result
@@ -164,23 +163,23 @@ function sizeOf(size: Uint32Array): number {
   return (size[0] as number) + (size[1] as number) * 2 ** 32
 }
 
-const nodeZlib: PageCodec = {
+const withoutLibrary: PageCodec = {
   name: 'zlib',
   library: 'node:zlib',
   // zlib's compress.c, compressBound
   maxCompressedBytes: (inputBytes) => inputBytes + (inputBytes >>> 12) + (inputBytes >>> 14) + (inputBytes >>> 25) + 13,
   compress(src, srcOffset, srcLength, dst, dstOffset) {
-    roomFor(nodeZlib, srcLength, dst, dstOffset)
+    roomFor(withoutLibrary, srcLength, dst, dstOffset)
     addressOf(src, srcOffset, srcLength)
-    const compressed = deflateSync(src.subarray(srcOffset, srcOffset + srcLength), { level: LEVEL })
-    return copyOut(compressed, dst, dstOffset, nodeZlib.maxCompressedBytes(srcLength), 'zlib')
+    const compressed = nodeZlib().deflateSync(src.subarray(srcOffset, srcOffset + srcLength), { level: LEVEL })
+    return copyOut(compressed, dst, dstOffset, withoutLibrary.maxCompressedBytes(srcLength), 'zlib')
   },
   decompress(src, srcOffset, srcLength, dst, dstOffset, dstCapacity) {
     addressOf(src, srcOffset, srcLength)
     addressOf(dst, dstOffset, dstCapacity)
     const page = src.subarray(srcOffset, srcOffset + srcLength)
     try {
-      const result: unknown = inflateSync(page, { maxOutputLength: Math.max(1, dstCapacity), info: true })
+      const result: unknown = nodeZlib().inflateSync(page, { maxOutputLength: Math.max(1, dstCapacity), info: true })
       return copyOut(wholeContent(result, 'zlib', srcLength, dstCapacity), dst, dstOffset, dstCapacity, 'zlib')
     } catch (error) {
       throw nodeBadData(error, 'zlib', srcLength, dstCapacity)

@@ -1,9 +1,9 @@
-import * as zlib from 'node:zlib'
+import type * as Zlib from 'node:zlib'
 import { addressOf } from '../address.ts'
 import type { LibraryLoader } from '../foreign.ts'
 import { roomFor } from './codec-buffers.ts'
 import { badData, CodecError, checkConsumed } from './codec-error.ts'
-import { copyOut, nodeBadData, wholeContent } from './node-zlib.ts'
+import { copyOut, nodeBadData, nodeZlib, wholeContent } from './node-zlib.ts'
 import type { PageCodec } from './page-codec.ts'
 import { zstdFrameBytes } from './zstd-frame.ts'
 
@@ -11,15 +11,15 @@ const SONAME = 'libzstd.so.1'
 const LEVEL = 1
 
 /** What node:zlib has of zstd since Node 22.15: earlier ones have no such exports, so that they cannot be imported by name. */
-export type NodeZstd = Partial<Pick<typeof zlib, 'zstdCompressSync' | 'zstdDecompressSync'>>
+export type NodeZstd = Partial<Pick<typeof Zlib, 'zstdCompressSync' | 'zstdDecompressSync'>>
 
 /**
  * zstd at level 1, one complete frame a page with the content size in it: libzstd, or node:zlib without it. CodecError
  * `LIBRARY_MISSING` without both.
  */
-export function openZstd(load: LibraryLoader, node: NodeZstd = zlib): PageCodec {
+export function openZstd(load: LibraryLoader, node?: NodeZstd): PageCodec {
   const library = load(SONAME)
-  if (!library) return openNodeZstd(node)
+  if (!library) return openNodeZstd(node ?? nodeZlib())
 
   // zstd.h: a size_t result is an error when ZSTD_isError says so, that is from (size_t)-120 on: negative as int64_t.
   const createCctx: () => number | bigint = library.func('ZSTD_createCCtx', 'uintptr_t', [])
@@ -113,7 +113,7 @@ function openNodeZstd({ zstdCompressSync, zstdDecompressSync }: NodeZstd): PageC
       addressOf(src, srcOffset, srcLength)
       const page = src.subarray(srcOffset, srcOffset + srcLength)
       const compressed = zstdCompressSync(page, {
-        params: { [zlib.constants.ZSTD_c_compressionLevel]: LEVEL },
+        params: { [nodeZlib().constants.ZSTD_c_compressionLevel]: LEVEL },
         pledgedSrcSize: srcLength,
       })
       return copyOut(compressed, dst, dstOffset, codec.maxCompressedBytes(srcLength), 'zstd')
