@@ -11,6 +11,8 @@ export interface RoundOptions {
   readonly samples: Samples
   readonly signal: AbortSignal
   readonly say: (text: string) => void
+  /** Told what our dumps warn of, as often as they do. */
+  readonly note: (text: string) => void
 }
 
 const WHOLE: Filter = FILTERS[0] as Filter
@@ -42,6 +44,7 @@ export class DumpRounds {
     const { guest, holes, elf } = this.#stopped
     const { samples, say } = this.#options
     holes.assertUnchanged(`before round ${round + 1}`)
+    say(`its holes are as at first: ${holes.ranges.length} ranges, ${holes.backedBytes} bytes backed`)
     say(`${keys.elf} (the peer's first half)`)
     samples.add(keys.elf, sampleOf(await dumpElf(guest, elf)))
     holes.restore()
@@ -80,11 +83,11 @@ export class DumpRounds {
   }
 
   async #whole(): Promise<void> {
-    const { samples, signal, say } = this.#options
+    const { signal, say } = this.#options
     const { level, codec } = WHOLE
     say(keys.whole)
     const run = await ullageDump({ guest: this.#stopped.live, output: this.#ours, level, codec, verify: true, signal })
-    samples.add(keys.whole, sampleOfOurs(run))
+    addOurs(keys.whole, run, this.#options)
   }
 
   async #dump(input: Input, filter: Filter, elfDescriptor: string): Promise<void> {
@@ -93,7 +96,7 @@ export class DumpRounds {
     const guest = input === 'ram' ? this.#stopped.ramFiles : elfDescriptor
     say(keys.dump(input, filter))
     const run = await ullageDump({ guest, output: this.#ours, level, codec, verify: false, signal })
-    samples.add(keys.dump(input, filter), sampleOfOurs(run))
+    addOurs(keys.dump(input, filter), run, this.#options)
     if (input !== 'ram' || level === 31) return
     say(keys.verify(filter))
     const { wallMs, cpuMs } = await ullage(['verify', this.#ours], { signal })
@@ -126,9 +129,10 @@ function sampleOf(run: PeerRun): Sample {
   return { wallMs: run.wallMs, cpuMs: run.cpuMs, bytes: run.bytes }
 }
 
-export function sampleOfOurs(run: UllageDump): Sample {
+/** Adds a dump of ours to the samples, and to the notes what it warned of. */
+export function addOurs(key: string, run: UllageDump, { samples, note }: RoundOptions, more: Sample = {}): void {
   const { report } = run
-  return {
+  samples.add(key, {
     ...sampleOf(run),
     gib: (report.frames.byFate.write * PAGE_BYTES) / GIB,
     peakBytes: report.process.peakBytes,
@@ -136,5 +140,7 @@ export function sampleOfOurs(run: UllageDump): Sample {
     classifyMs: report.timingsMs.classify,
     writeMs: report.timingsMs.write,
     verifyMs: report.timingsMs.verify,
-  }
+    ...more,
+  })
+  for (const { code, text } of report.warnings) note(`${key} warned: ${text} [${code}]`)
 }

@@ -12,7 +12,6 @@ import { pauseRound } from './pause-rounds.ts'
 import type { Results } from './results.ts'
 import { Samples } from './samples.ts'
 import { startResults } from './start-results.ts'
-import { canLeaveOutVerify } from './ullage.ts'
 
 /**
  * Runs the benchmark, saying what it does. What was measured so far is written to a file after each round, so that a run that
@@ -22,13 +21,10 @@ export async function measure(options: BenchOptions, signal: AbortSignal): Promi
   const { rounds, groups, isQuick } = options
   const samples = new Samples()
   const say = timedSay()
-  const round: RoundOptions = { samples, signal, say: (text) => say(`  ${text}`) }
+
   const dumpsGuest = (['whole', 'filter', 'pause'] as const).some((group) => groups.has(group))
   const save = startResults(options, samples)
-  if (dumpsGuest && !(await canLeaveOutVerify({ signal }))) {
-    save.note('This `ullage dump` cannot leave out the reading back: its wall time is taken off, its CPU time is not.')
-  }
-
+  const round: RoundOptions = { samples, signal, say: (text) => say(`  ${text}`), note: save.note }
   if (dumpsGuest) await dumpInRounds()
   if (groups.has('classify')) {
     const sizes = isQuick ? CLASSIFY_GIB.slice(0, 1) : CLASSIFY_GIB

@@ -1,7 +1,7 @@
 import { unpackFixture } from '@ullage/lab'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { type RoundOptions, sampleOfOurs } from './dump-rounds.ts'
+import { addOurs, type RoundOptions } from './dump-rounds.ts'
 import { keys } from './goals.ts'
 import { measureClassify } from './measure-classify.ts'
 import { runTimed } from './run-timed.ts'
@@ -22,21 +22,23 @@ export async function classifyRound(sizes: readonly number[], { samples, signal,
 }
 
 /** Memory is the same each time: once is enough. The guest's struct pages, 1 GiB of them, are what is written. */
-export async function dumpOfLargeGuest({ samples, signal, say }: RoundOptions): Promise<void> {
+export async function dumpOfLargeGuest(options: RoundOptions): Promise<void> {
+  const { signal, say } = options
   say(keys.large)
   const folder = mkdtempSync('/dev/shm/ullage-bench-')
   try {
     const { descriptor } = await makeSyntheticFiles(folder, 1024, 'leftOut')
     const output = join(folder, 'large')
     const run = await ullageDump({ guest: descriptor, output, level: 31, codec: 'lzo', verify: true, signal })
-    samples.add(keys.large, sampleOfOurs(run))
+    addOurs(keys.large, run, options)
   } finally {
     rmSync(folder, { recursive: true })
   }
 }
 
 /** What a user waits for who wants little. */
-export async function startRound({ samples, signal, say }: RoundOptions): Promise<void> {
+export async function startRound(options: RoundOptions): Promise<void> {
+  const { samples, signal, say } = options
   say(`${keys.node}, ${keys.version}, ${keys.small}`)
   const { descriptor } = await unpackFixture('virtio-v6.12-balloon')
   const folder = mkdtempSync('/dev/shm/ullage-bench-')
@@ -47,7 +49,7 @@ export async function startRound({ samples, signal, say }: RoundOptions): Promis
     samples.add(keys.version, { wallMs: version.wallMs, cpuMs: version.cpuMs })
     const output = join(folder, 'small')
     const run = await ullageDump({ guest: descriptor, output, level: 31, codec: 'zstd', verify: true, signal })
-    samples.add(keys.small, sampleOfOurs(run))
+    addOurs(keys.small, run, options)
   } finally {
     rmSync(folder, { recursive: true })
   }

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { type RoundOptions, sampleOfOurs } from './dump-rounds.ts'
+import { addOurs, type RoundOptions } from './dump-rounds.ts'
 import { keys } from './goals.ts'
 import type { StoppedGuest } from './guest/stopped-guest.ts'
 import { ullageDump } from './ullage.ts'
@@ -16,7 +16,8 @@ const MAY_COPY_TIMES = 1.5
 const RUNS_MS = 1000
 
 /** One dump of the guest while it runs, and beside it one copy of as many bytes as struct pages and written pages have. */
-export async function pauseRound(stopped: StoppedGuest, { samples, signal, say }: RoundOptions): Promise<void> {
+export async function pauseRound(stopped: StoppedGuest, options: RoundOptions): Promise<void> {
+  const { signal, say } = options
   const { guest, live, folder } = stopped
   const output = join(folder, 'ours')
   await guest.cont()
@@ -28,7 +29,7 @@ export async function pauseRound(stopped: StoppedGuest, { samples, signal, say }
   const { frames, consistency } = run.report
   if (consistency.mode !== 'paused') throw new Error(`a running guest was dumped as ${consistency.mode}`)
   const copyMs = copyOnce(stopped, frames.total * STRUCT_PAGE_BYTES + frames.byFate.write * PAGE_BYTES)
-  samples.add(keys.running, { ...sampleOfOurs(run), copyMs, mayPauseMs: MAY_TAKE_MS + MAY_COPY_TIMES * copyMs })
+  addOurs(keys.running, run, options, { copyMs, mayPauseMs: MAY_TAKE_MS + MAY_COPY_TIMES * copyMs })
 }
 
 /** Milliseconds to read so many bytes of the guest's backed memory into one buffer. */

@@ -34,6 +34,7 @@ const Kept = z.object({
     .nullable(),
   /** Load averages before each round and at the end. */
   load: z.array(z.string()),
+  /** What our own dumps warned of. */
   notes: z.array(z.string()),
   samples: z.record(z.string(), z.array(z.record(z.string(), z.number()))),
 })

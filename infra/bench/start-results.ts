@@ -12,6 +12,7 @@ export interface ResultsFile {
   readonly path: string
   /** Remembers the load averages of this moment, and returns them. */
   load(): string
+  /** Remembers a sentence, once. */
   note(text: string): void
   guest(guest: Results['guest']): void
   /** Replaces the file. */
@@ -26,7 +27,7 @@ export function startResults({ rounds }: BenchOptions, samples: Samples): Result
   const path = join(RESULTS, `${date.replaceAll(':', '-')}.json`)
   const machine = describeMachine()
   const load: string[] = []
-  const notes: string[] = []
+  const notes = new Set<string>()
   let guest: Results['guest'] = null
   return {
     path,
@@ -35,7 +36,7 @@ export function startResults({ rounds }: BenchOptions, samples: Samples): Result
       return load.at(-1) ?? ''
     },
     note: (text) => {
-      notes.push(text)
+      notes.add(text)
     },
     guest: (found) => {
       guest = found
@@ -49,7 +50,7 @@ export function startResults({ rounds }: BenchOptions, samples: Samples): Result
         machine,
         guest,
         load: [...load, machineLoad()],
-        notes,
+        notes: [...notes],
         samples: samples.toJSON(),
       }
       mkdirSync(RESULTS, { recursive: true })

@@ -28,26 +28,13 @@ export function ullage(argv: readonly string[], options: RunTimedOptions): Promi
   return runTimed([...ULLAGE, ...argv], options)
 }
 
-/**
- * Dumps a guest to `output`, which is replaced. Where the command cannot leave out the reading back, its time is taken off
- * by the report's word, and the CPU time holds it.
- */
+/** Dumps a guest to `output`, which is replaced. */
 export async function ullageDump(options: UllageDumpOptions): Promise<UllageDump> {
   const { guest, output, level, codec, verify, ...rest } = options
   const reportPath = `${output}.report.json`
   for (const path of [output, reportPath]) rmSync(path, { force: true })
-  const leavesOut = !verify && (await canLeaveOutVerify(rest))
   const argv = ['dump', guest, '-o', output, '--level', String(level), '--compress', codec]
-  const run = await ullage(leavesOut ? [...argv, '--no-verify'] : argv, rest)
+  const run = await ullage(verify ? argv : [...argv, '--no-verify'], rest)
   const report = JSON.parse(readFileSync(reportPath, 'utf8')) as DumpReport
-  const readBackMs = verify || leavesOut ? 0 : report.timingsMs.verify
-  return { ...run, wallMs: run.wallMs - readBackMs, report, bytes: statSync(output).size }
-}
-
-let leavesOutVerify: Promise<boolean> | undefined
-
-/** Whether `ullage dump` knows `--no-verify`, by its own help. */
-export function canLeaveOutVerify(options: RunTimedOptions): Promise<boolean> {
-  leavesOutVerify ??= ullage(['dump', '--help'], options).then(({ stdout }) => stdout.includes('--no-verify'))
-  return leavesOutVerify
+  return { ...run, report, bytes: statSync(output).size }
 }
