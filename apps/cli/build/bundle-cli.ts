@@ -57,7 +57,8 @@ async function bundle(
     cwd: root,
     platform: 'node',
     external: EXTERNAL,
-    preserveEntrySignatures: false,
+    // What a thread loads by its name is a module like any other: its exports are asked for.
+    preserveEntrySignatures: options.splitting === false ? 'strict' : false,
     resolve: { conditionNames: ['@ullage/source', 'node', 'import', 'default'] },
     // No module does anything by being imported, but for entry points: see `entryPoints`.
     treeshake: { moduleSideEffects: false },

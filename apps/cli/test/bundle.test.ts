@@ -90,6 +90,11 @@ describe('a command loads what it uses and nothing else', () => {
   })
 })
 
+test('what threads load by its name has what they ask it for', async () => {
+  const decompressing: unknown = await import(join(root, 'apps/cli/dist/dump-decompress.js'))
+  expect(decompressing).toMatchObject({ openDecompress: expect.any(Function) })
+})
+
 describe('in a checkout', () => {
   const tamper = (change: (file: [string, number, number, string]) => [string, number, number, string]) => {
     const { entry, rest } = JSON.parse(inputs) as Record<'entry' | 'rest', [string, number, number, string][]>
