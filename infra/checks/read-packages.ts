@@ -65,5 +65,5 @@ function readPackage(root: string, folder: string): Package {
 }
 
 function isTest(file: string): boolean {
-  return file.endsWith('.test.ts') || /^(test|bench|checks|demo)\//.test(file) || file.endsWith('.config.ts')
+  return file.endsWith('.test.ts') || /^(test|bench|build|checks|demo)\//.test(file) || file.endsWith('.config.ts')
 }

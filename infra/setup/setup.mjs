@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { cacheFolder } from './cache-folder.mjs'
+import { ensureCliBundle } from './cli-bundle.mjs'
 import { areKeptKernelsThere } from './kept-kernels.mjs'
 import { fillLabCache } from './lab-cache.mjs'
 import { ensureMachinePackages, missingFromMachine } from './machine-packages.mjs'
@@ -31,7 +32,10 @@ async function main() {
     whyStale(root) === undefined &&
     isManifestComplete(readManifest(cache), options) &&
     (!options.long || areKeptKernelsThere(cache))
-  if (complete) return say(`everything is there (guest kernels and readers in ${cache})`)
+  if (complete) {
+    await ensureCliBundle(root)
+    return say(`everything is there (guest kernels and readers in ${cache})`)
+  }
   makeFolder(cache)
   await withLock(cache, async () => {
     await ensureMachinePackages()
@@ -39,6 +43,7 @@ async function main() {
     reportManifest(await fillLabCache(cache, options), cache)
   })
   if (!existsSync(join(root, 'node_modules/.bin/node'))) throw new SetupError('the npm package node is not installed')
+  await ensureCliBundle(root)
 }
 
 function makeFolder(cache) {

@@ -1,3 +1,4 @@
+import manifest from '../package.json' with { type: 'json' }
 import { EXIT, exitFor } from './exit-status.ts'
 import { HelpRequest, UsageError } from './usage-error.ts'
 
@@ -28,7 +29,6 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
 async function run(args: readonly string[], signal: AbortSignal): Promise<void> {
   const [name, ...rest] = args
   if (name === '--version' || name === 'version') {
-    const { default: manifest } = await import('../package.json', { with: { type: 'json' } })
     process.stdout.write(`${manifest.version}\n`)
     return
   }
@@ -60,6 +60,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(EXIT.failed)
 })
 process.stderr.on('error', () => process.exit(EXIT.failed))
+
+// When nothing is left to do: without it Node takes down its heap piece by piece first.
+process.once('beforeExit', () => process.exit())
 
 try {
   await run(process.argv.slice(2), abort.signal)

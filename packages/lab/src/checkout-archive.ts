@@ -9,19 +9,20 @@ const Manifest = z.object({
   optionalDependencies: z.record(z.string(), z.string()).default({}),
 })
 
-/** Of the packages of this checkout: what runs. */
-const OURS = ['package.json', 'src', 'test', 'bin']
+/** Of the packages of this checkout: what runs, and what the bundle of the command line was made of. */
+const OURS = ['package.json', 'src', 'test', 'bin', 'build']
 
 /**
- * Writes an archive of the checkout as it is now, to be unpacked elsewhere: our packages from their sources, and what they
- * need of node_modules. Without Node itself, type declarations and fixtures.
+ * Writes an archive of the checkout as it is now, to be unpacked elsewhere: our packages from their sources, the command line
+ * also as a bundle where there is one, and what they need of node_modules. Without Node itself, type declarations and
+ * fixtures.
  */
 export function writeCheckoutArchive(checkout: string, archive: string): void {
   const folders = globSync('{packages,apps}/*/package.json', { cwd: checkout }).map(dirname)
   const ours = folders.flatMap((folder) => OURS.map((part) => join(folder, part)))
   const needed = new Set<string>()
   for (const folder of folders) addNeeded(checkout, join(checkout, folder), needed)
-  const files = ['package.json', 'node_modules/@ullage', ...ours, ...needed]
+  const files = ['package.json', 'node_modules/@ullage', 'apps/cli/dist', ...ours, ...needed]
   const there = files.filter((file) => existsSync(join(checkout, file)))
   const exclude = ['*.d.ts', '*.d.mts', '*.d.cts', '*.map', '*.test.ts'].map((pattern) => `--exclude=${pattern}`)
   const made = spawnSync('tar', ['-cf', archive, '-C', checkout, ...exclude, ...there], { encoding: 'utf8' })

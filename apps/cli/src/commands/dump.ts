@@ -52,7 +52,7 @@ export async function dump(args: readonly string[], signal: AbortSignal): Promis
     ...(values.report === undefined ? {} : { reportPath: values.report }),
   }
   const descriptor = await loadDescriptor(positionals[0] as string)
-  await using guest = await openGuest(descriptor, { stateDir: stateDir(), signal })
+  await using guest = await openGuest(descriptor, { stateDir: stateDir(), signal, pauses: !options.live })
   using progress = new ProgressLine()
   const report = await dumpGuest(guest, { ...options, signal, onProgress: (now) => progress.show(now) })
   progress[Symbol.dispose]()

@@ -29,7 +29,7 @@ export async function guard(args: readonly string[], signal: AbortSignal): Promi
   const trust = oneOf('trust', values.trust, trusts, 'guest')
   const asked = (values.range ?? []).map(parseByteRange)
   const descriptor = await loadDescriptor(positionals[0] as string)
-  await using guest = await openGuest(descriptor, { stateDir: stateDir(), signal })
+  await using guest = await openGuest(descriptor, { stateDir: stateDir(), signal, pauses: values.pause ?? false })
   const report = await guardOf(guest, { asked, pause: values.pause ?? false, trust, signal })
   for (const { code, text } of report.warnings) process.stderr.write(`ullage: warning: ${text} [${code}]\n`)
   const { filled, taken } = report.frames.missing

@@ -37,7 +37,7 @@ export async function pages(args: readonly string[], signal: AbortSignal): Promi
   const path = positionals[0] as string
   const descriptor = await loadDescriptor(path)
   await using mapFile = values.map === undefined ? undefined : await createMapFile(values.map)
-  await using guest = await openGuest(descriptor, { stateDir: stateDir(), signal })
+  await using guest = await openGuest(descriptor, { stateDir: stateDir(), signal, pauses: values.pause ?? false })
   const lines = values.runs ? new RunLines() : undefined
   const picture = mapFile ? new MapPicture() : undefined
   const report = await pagesOf(guest, {
