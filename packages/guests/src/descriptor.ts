@@ -1,6 +1,5 @@
 import type { OpenGuest } from '@ullage/offline-query'
-import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import * as z from 'zod/mini'
 import type { OpenOptions } from './backend.ts'
@@ -27,7 +26,7 @@ const outer = z.strictObject({
 /** Reads and checks a descriptor. Opens nothing it names. Throws DescriptorError. */
 export async function loadDescriptor(path: string): Promise<GuestDescriptor> {
   const absolute = resolve(path)
-  const json = parseJson(await readText(absolute), absolute)
+  const json = parseJson(readText(absolute), absolute)
   const { backend, source } = parseChecked(outer, json, { path: absolute })
   const load = Object.hasOwn(backends, backend) ? backends[backend] : undefined
   if (!load) {
@@ -44,25 +43,29 @@ export function openGuest(descriptor: GuestDescriptor, options: OpenOptions): Pr
   return descriptor.open(options)
 }
 
-async function readText(path: string): Promise<string> {
+function readText(path: string): string {
   const refuse = (found: string, cause?: unknown) =>
     new DescriptorError(`expected a guest descriptor (a JSON file) at ${path}: ${found}`, { cause })
-  // Without O_NONBLOCK opening a FIFO waits for a writer, for ever.
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
+  let file: number
+  try {
+    // Without O_NONBLOCK opening a FIFO waits for a writer, for ever.
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  } catch (error) {
     const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
     throw refuse(missing ? 'there is no such file' : String(error), error)
-  })
+  }
   try {
-    const stat = await file.stat()
+    const stat = fstatSync(file)
     if (!stat.isFile()) throw refuse(stat.isDirectory() ? 'it is a folder' : 'it is no regular file')
     if (stat.size > MAX_BYTES) throw refuse(`it has ${stat.size} bytes, a descriptor has at most ${MAX_BYTES}`)
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_BYTES + 1), 0, MAX_BYTES + 1, 0)
+    const buffer = Buffer.allocUnsafe(MAX_BYTES + 1)
+    const bytesRead = readSync(file, buffer, 0, buffer.length, 0)
     if (bytesRead > MAX_BYTES) throw refuse(`it has more than ${MAX_BYTES} bytes`)
     return buffer.toString('utf8', 0, bytesRead)
   } catch (error) {
     throw error instanceof DescriptorError ? error : refuse(String(error), error)
   } finally {
-    await file.close()
+    closeSync(file)
   }
 }
 

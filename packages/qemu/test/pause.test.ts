@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { guestStatus, lockGuest, pauseGuest, QmpClient, resumeAbandoned } from '@ullage/qemu'
+import { guestStatus, lockGuest, pauseGuest, QmpClient, resumeAbandoned, startGuardian } from '@ullage/qemu'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type FirmwareGuest, processState, startFirmwareGuest, until } from './firmware-guest.ts'
 
@@ -233,6 +233,45 @@ describe('pauseGuest', () => {
     await pause[Symbol.asyncDispose]()
     expect(records()).toEqual([])
     expect(processState(guardianPid)).toBeUndefined()
+  })
+
+  it('arms a guardian that was started before', async () => {
+    using lock = lockGuest(guest.socketPath, { stateDir })
+    const options = { stateDir, lockFd: lock.fd }
+    const guardian = startGuardian(guest.socketPath, options)
+    const client = await QmpClient.connect(guest.socketPath)
+    await using pause = await pauseGuest(client, { ...options, guardian })
+    expect(pause.guardianPid).toBe(guardian.pid)
+    expect(await status()).toBe('paused')
+    await pause.resume()
+    expect(await status()).toBe('running')
+    expect(processState(guardian.pid)).toBeUndefined()
+    await guardian.disarm()
+    client.close()
+  })
+
+  it('has a guardian end that was started and guards nothing', async () => {
+    const lock = lockGuest(guest.socketPath, { stateDir })
+    const unused = startGuardian(guest.socketPath, { stateDir, lockFd: lock.fd })
+    await unused.disarm()
+    expect(processState(unused.pid)).toBeUndefined()
+    const abandoned = startGuardian(guest.socketPath, { stateDir, lockFd: lock.fd })
+    abandoned.handOver()
+    await abandoned.ended
+    lock[Symbol.dispose]()
+    expect(isUnlocked()).toBe(true)
+    expect(await status()).toBe('running')
+    expect(records()).toEqual([])
+  })
+
+  it('stops nothing when the guardian that was started has died', async () => {
+    const client = await QmpClient.connect(guest.socketPath)
+    const guardian = startGuardian(guest.socketPath, { stateDir })
+    process.kill(guardian.pid, 'SIGKILL')
+    await expect(pauseGuest(client, { stateDir, guardian })).rejects.toMatchObject({ code: 'GUARDIAN_FAILED' })
+    expect(await status()).toBe('running')
+    expect(records()).toEqual([])
+    client.close()
   })
 
   it('starts the guardian through a launcher', async () => {
