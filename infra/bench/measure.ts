@@ -14,8 +14,8 @@ import { Samples } from './samples.ts'
 import { startResults } from './start-results.ts'
 
 /**
- * Runs the benchmark, saying what it does. What was measured so far is written to a file after each round, so that a run that
- * is interrupted is not lost.
+ * Runs the benchmark, saying what it does. What was measured so far is written to a file after each round, and when a round
+ * breaks off.
  */
 export async function measure(options: BenchOptions, signal: AbortSignal): Promise<Results> {
   const { rounds, groups, isQuick } = options
@@ -43,8 +43,11 @@ export async function measure(options: BenchOptions, signal: AbortSignal): Promi
     for (let index = 0; index < rounds; index++) {
       signal.throwIfAborted()
       say(`${what}, round ${index + 1} of ${rounds}, load averages ${save.load()}`)
-      await run(index)
-      save.write()
+      try {
+        await run(index)
+      } finally {
+        save.write()
+      }
     }
   }
 
