@@ -11,6 +11,7 @@ export const childTask = z.discriminatedUnion('task', [
     guardianScope: z.enum(['session', 'systemd']),
     output: z.string(),
     threads: z.int().min(1).optional(),
+    memoryBytes: z.int().min(0).optional(),
     options: dumpOptions,
   }),
   z.strictObject({ task: z.literal('pages'), guest: guestId, descriptor: z.string(), stateDir: z.string() }),

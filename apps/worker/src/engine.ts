@@ -14,6 +14,8 @@ export interface EngineDumpOptions extends DumpOptions {
   readonly reportPath: string
   /** Compression threads. */
   readonly jobs: number
+  /** What pages of a paused guest may take in memory, in bytes; the engine's own limit when left out. */
+  readonly memoryBytes?: number
   readonly dryRun: boolean
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: DumpProgress) => void

@@ -86,6 +86,7 @@ async function makeAttempt(context: DumpJobContext, job: Job, token: string, sig
         output: attempt.output,
         options: asked.options,
         ...(config.threads !== undefined && { threads: config.threads }),
+        ...(config.memoryBytes !== undefined && { memoryBytes: config.memoryBytes }),
       },
       {
         module: context.childModule,

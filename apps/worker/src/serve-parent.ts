@@ -54,6 +54,7 @@ async function answer<Descriptor, Guest extends AsyncDisposable>(
     output: task.output,
     reportPath: join(dirname(task.output), publishedFiles.report),
     jobs: task.threads ?? Math.min(availableParallelism(), MOST_THREADS),
+    ...(task.memoryBytes !== undefined && { memoryBytes: task.memoryBytes }),
     dryRun: false,
     signal,
     onProgress: throttle((progress) => say({ say: 'progress', progress })),

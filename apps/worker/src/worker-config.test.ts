@@ -19,6 +19,7 @@ test('what is not set has a default', () => {
     guardianScope: 'session',
     concurrency: 1,
     threads: undefined,
+    memoryBytes: undefined,
     lockMs: 30_000,
     silenceMs: 600_000,
     shutdownMs: 20_000,

@@ -19,6 +19,12 @@ const environment = z.object({
   ULLAGE_GUARDIAN_SCOPE: z.enum(['session', 'systemd']).optional(),
   ULLAGE_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(1),
   ULLAGE_DUMP_THREADS: z.coerce.number().int().min(1).max(256).optional(),
+  ULLAGE_DUMP_MEMORY_BYTES: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(2 ** 42)
+    .optional(),
   ULLAGE_LOCK_SECONDS: seconds(2, 3_600).default(30),
   ULLAGE_SILENCE_SECONDS: seconds(10, 86_400).default(600),
   ULLAGE_SHUTDOWN_SECONDS: seconds(1, 86_400).default(20),
@@ -56,6 +62,8 @@ export function readWorkerConfig(env: Readonly<Record<string, string | undefined
     concurrency: data.ULLAGE_CONCURRENCY,
     /** Compression threads of one dump; undefined leaves it to the engine. */
     threads: data.ULLAGE_DUMP_THREADS,
+    /** What pages of one paused guest may take in memory, to be compressed when it runs again; undefined likewise. */
+    memoryBytes: data.ULLAGE_DUMP_MEMORY_BYTES,
     lockMs: data.ULLAGE_LOCK_SECONDS * 1000,
     /** A dump that says nothing for so long is ended. */
     silenceMs: data.ULLAGE_SILENCE_SECONDS * 1000,

@@ -23,8 +23,10 @@ afterAll(async () => {
   await service?.[Symbol.asyncDispose]()
   await guest?.[Symbol.asyncDispose]()
 })
+/** Copies no pages, so that guests stand still for as long as their dumps are written. */
 function startWorker(): Promise<Running> {
-  return service.startWorker({ env: { ULLAGE_DUMP_THREADS: '1', ULLAGE_SHUTDOWN_SECONDS: '1' } })
+  const env = { ULLAGE_DUMP_THREADS: '1', ULLAGE_DUMP_MEMORY_BYTES: '0', ULLAGE_SHUTDOWN_SECONDS: '1' }
+  return service.startWorker({ env })
 }
 
 /** Asks for a dump of much content, slowly compressed, and returns at a moment when the guest stands still for it. */
