@@ -23,7 +23,7 @@ export async function keepResults(results: Results): Promise<void> {
   const [start, end] = [readme.indexOf(BEGIN), readme.indexOf(END)]
   if (start === -1 || end < start)
     throw new Error(`${README} does not say where results go: between ${BEGIN} and ${END}`)
-  const section = `${BEGIN}\n\`${results.command}\`\n\n${markdown(results, outcomes)}`
+  const section = `${BEGIN}\n![Time of ours beside its peers](results/bench.svg)\n\n\`${results.command}\`\n\n${markdown(results, outcomes)}`
   writeFileSync(README, `${readme.slice(0, start)}${section}${readme.slice(end)}`)
 }
 
