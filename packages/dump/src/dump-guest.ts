@@ -229,7 +229,7 @@ function readyStore(writeBytes: number, memoryBytes: number): SharedArrayBuffer 
 async function readBack(path: string, summary: VmcoreSummary, options: DumpOptions): Promise<string> {
   const signal = options.signal ? { signal: options.signal } : {}
   if (!options.verify) return (await hashFile(path, options.signal)).sha256
-  const verified = await verifyArtifact(path, { ...signal, ...progressOf(options, 'verify') })
+  const verified = await verifyArtifact(path, { jobs: options.jobs, ...signal, ...progressOf(options, 'verify') })
   refuseUnlessWhole(summary, verified)
   return verified.sha256
 }
