@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
@@ -59,6 +60,18 @@ describe('a command loads what it uses and nothing else', () => {
     // The addon, without the JavaScript that looks for it.
     expect(loaded.addons).toEqual([expect.stringMatching(/koffi\.node$/)])
     expect(loaded.files.filter((file) => file.includes('koffi') && file.endsWith('js'))).toEqual([])
+  })
+
+  test('a dump that is large enough to be read back by threads', () => {
+    const descriptor = join(folder, 'large.json')
+    const sizeBytes = 200 << 20
+    writeFileSync(join(folder, 'large.raw'), randomBytes(sizeBytes))
+    const regions = [{ gpa: 0, size: sizeBytes, file: 'large.raw', offset: 0 }]
+    writeFileSync(descriptor, JSON.stringify({ backend: 'virtio-balloon', source: { kind: 'files', regions } }))
+    const how = ['--trust', 'host', '--compress', 'none', '--jobs', '2']
+    const loaded = loadedBy(['dump', descriptor, '-o', join(folder, 'large.vmcore'), ...how])
+    expect(loaded.stdout).toMatch(/51200 frames written/)
+    expect(modulesOf.get('dump-check-pages-worker.js')).toContain('packages/vmcore/src/page-verifier.ts')
   })
 
   test('a dump of a live guest', async () => {
