@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
@@ -61,6 +62,18 @@ describe('a command loads what it uses and nothing else', () => {
     expect(loaded.files.filter((file) => file.includes('koffi') && file.endsWith('js'))).toEqual([])
   })
 
+  test('a dump that is large enough to be read back by threads', () => {
+    const descriptor = join(folder, 'large.json')
+    const sizeBytes = 200 << 20
+    writeFileSync(join(folder, 'large.raw'), randomBytes(sizeBytes))
+    const regions = [{ gpa: 0, size: sizeBytes, file: 'large.raw', offset: 0 }]
+    writeFileSync(descriptor, JSON.stringify({ backend: 'virtio-balloon', source: { kind: 'files', regions } }))
+    const how = ['--trust', 'host', '--compress', 'none', '--jobs', '2']
+    const loaded = loadedBy(['dump', descriptor, '-o', join(folder, 'large.vmcore'), ...how])
+    expect(loaded.stdout).toMatch(/51200 frames written/)
+    expect(modulesOf.get('dump-check-pages-worker.js')).toContain('packages/vmcore/src/page-verifier.ts')
+  })
+
   test('a dump of a live guest', async () => {
     await using guest = await bootGuest({ era: 'bookworm', memMiB: 128 })
     const descriptor = join(folder, 'live.json')
@@ -79,8 +92,10 @@ describe('a command loads what it uses and nothing else', () => {
 
   test.each([
     ['dump-compress-worker.js', /^packages\/(native|dump\/src\/(compress-|batch-slots)|vmcore\/src\/zero-page)/],
-    ['vmcore-check-pages-worker.js', /^packages\/(vmcore|layout|pages)\//],
-    ['dump-decompress.js', /^packages\/(native|dump\/src\/decompress)/],
+    [
+      'dump-check-pages-worker.js',
+      /^packages\/(vmcore|layout|pages|native|dump\/src\/(check-pages-worker|decompress))/,
+    ],
     ['qemu-guardian-main.js', /^packages\/(qemu|native)\//],
     ['xen-guardian-main.js', /^packages\/(xen|native|layout|offline-query)\//],
   ])('%s', (file, allowed) => {
@@ -88,11 +103,6 @@ describe('a command loads what it uses and nothing else', () => {
     expect(modules.length).toBeGreaterThan(0)
     expect(modules.filter((module) => !allowed.test(module))).toEqual([])
   })
-})
-
-test('what threads load by its name has what they ask it for', async () => {
-  const decompressing: unknown = await import(join(root, 'apps/cli/dist/dump-decompress.js'))
-  expect(decompressing).toMatchObject({ openDecompress: expect.any(Function) })
 })
 
 describe('in a checkout', () => {

@@ -5,7 +5,7 @@ import { dumpDefaults } from './dump-options.ts'
 import { type HashedFile, hashFile } from './hash-file.ts'
 
 const fromSource = import.meta.url.endsWith('.ts')
-const decompressModule = new URL(fromSource ? './decompress.ts' : './decompress.js', import.meta.url)
+const threadModule = new URL(fromSource ? './check-pages-worker.ts' : './check-pages-worker.js', import.meta.url)
 
 export interface VerifyOptions {
   /** Threads that decompress, at most; `dumpDefaults.jobs` unless it says otherwise. A small file needs none. */
@@ -32,7 +32,7 @@ export async function verifyArtifact(path: string, options: VerifyOptions = {}):
   using decompress = openDecompress()
   const stop = new AbortController()
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal
-  const threads = { jobs, decompressModule }
+  const threads = { jobs, module: threadModule }
   const hashing = orStop(
     stop,
     vmcore.bytes.lend(({ fd }) => hashFile(fd, signal)),

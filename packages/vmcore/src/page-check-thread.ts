@@ -1,10 +1,10 @@
 import { Worker } from 'node:worker_threads'
-import type { CheckPagesData, CheckPagesDone, CheckPagesOrder } from './check-pages-worker.ts'
-import type { PageChecker } from './page-checker.ts'
+import type { CheckAnswer, CheckOrder } from './answer-checks.ts'
+import type { CheckedFile, PageChecker } from './page-checker.ts'
 import type { PageTable } from './page-table.ts'
 import type { PageFindings } from './page-verifier.ts'
 
-/** In a checkout the sources run as they are; in a package the JavaScript made of them does. */
+/** In a checkout the sources run as they are, and find packages by this condition. */
 const fromSource = import.meta.url.endsWith('.ts')
 
 /** Enough for the thread to go on while the one that hands out tables is busy with one of its own. */
@@ -23,13 +23,16 @@ export class PageCheckThread implements PageChecker, AsyncDisposable {
   readonly #waiting = new Map<number, Waiting>()
   #nextId = 0
   #failed: Error | undefined
-  #closing = false
+  /** Whether somebody who waited has heard of it. */
+  #told = false
+  /** Whether the thread was asked to end, or stopped. */
+  #leaving: 'asked' | 'stopped' | undefined
 
-  constructor(data: CheckPagesData) {
-    const url = new URL(fromSource ? './check-pages-worker.ts' : './check-pages-worker.js', import.meta.url)
+  /** `module` is what the thread runs: it calls `answerChecks`. */
+  constructor(module: URL, file: CheckedFile) {
     const execArgv = fromSource ? ['--conditions=@ullage/source'] : []
-    this.#worker = new Worker(url, { workerData: data, execArgv })
-    this.#worker.on('message', ({ id, findings }: CheckPagesDone) => {
+    this.#worker = new Worker(module, { workerData: file, execArgv })
+    this.#worker.on('message', ({ id, findings }: CheckAnswer) => {
       this.#waiting.get(id)?.resolve(findings)
       this.#waiting.delete(id)
     })
@@ -37,32 +40,39 @@ export class PageCheckThread implements PageChecker, AsyncDisposable {
     this.#worker.on('error', (error) => this.#fail(error instanceof Error ? error : new Error(String(error))))
     this.#ended = new Promise((resolve) => {
       this.#worker.on('exit', (code) => {
-        if (!this.#closing) this.#fail(new Error(`a checking thread ended with status ${code}`))
+        const expected = this.#leaving === 'stopped' || (this.#leaving === 'asked' && code === 0)
+        if (!expected) this.#fail(new Error(`a checking thread ended with status ${code}`))
         resolve()
       })
     })
   }
 
   check({ count, positions, sizes, flags }: PageTable): Promise<PageFindings> {
-    if (this.#failed) return Promise.reject(this.#failed)
     const id = this.#nextId++
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject })
-      this.#worker.postMessage({ id, table: { count, positions, sizes, flags } } satisfies CheckPagesOrder)
+      if (this.#failed) this.#fail(this.#failed)
+      else this.#worker.postMessage({ id, table: { count, positions, sizes, flags } } satisfies CheckOrder)
     })
   }
 
-  /** Resolves once the thread reads the file no more. */
+  /** Resolves once the thread reads the file no more. Rejects when it failed and nobody has heard of that. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing = true
-    if (this.#waiting.size === 0 && !this.#failed) this.#worker.postMessage(undefined satisfies CheckPagesOrder)
-    else void this.#worker.terminate()
+    if (this.#waiting.size === 0 && !this.#failed) {
+      this.#leaving = 'asked'
+      this.#worker.postMessage(undefined satisfies CheckOrder)
+    } else {
+      this.#leaving = 'stopped'
+      void this.#worker.terminate()
+    }
     await this.#ended
+    if (this.#failed && !this.#told) throw this.#failed
     this.#fail(new Error('the checking thread was ended'))
   }
 
   #fail(error: Error): void {
     this.#failed ??= error
+    if (this.#waiting.size > 0) this.#told = true
     for (const { reject } of this.#waiting.values()) reject(this.#failed)
     this.#waiting.clear()
   }

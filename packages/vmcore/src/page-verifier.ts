@@ -1,4 +1,5 @@
 import type { Decompress, Decompressor } from './decompress.ts'
+import { KnownPages } from './known-pages.ts'
 import { orderByPosition } from './order-by-position.ts'
 import type { CheckedFile } from './page-checker.ts'
 import { MAX_TABLE_PAGES, type PageTable } from './page-table.ts'
@@ -25,7 +26,7 @@ const RAW = compressions.indexOf('none')
 
 /**
  * Reads and decompresses the pages of one vmcore, table after table, on the thread that it was made in. Nothing is
- * allocated for a page. Pages that stand at the same place are decompressed once for each table.
+ * allocated for a page. Pages that stand at the same place are decompressed once where they come soon after one another.
  */
 export class PageVerifier {
   readonly #sizeBytes: number
@@ -34,6 +35,7 @@ export class PageVerifier {
   readonly #decompress: Decompress
   readonly #reader: TableReader
   readonly #page: Buffer
+  readonly #known = new KnownPages()
   #flags = -1
   #compression = -1
   #decompressor: Decompressor | undefined
@@ -50,7 +52,7 @@ export class PageVerifier {
 
   /** Checks every page before the first bad one, and that one. RangeError for a table that is too large. */
   check(table: PageTable): PageFindings {
-    const { count, positions, sizes, flags } = table
+    const { count, positions, sizes } = table
     if (count > MAX_TABLE_PAGES) throw new RangeError(`${count} pages, at most ${MAX_TABLE_PAGES} are checked at once`)
     const order = orderByPosition(table)
     const byCompression = compressions.map(() => 0)
@@ -58,27 +60,18 @@ export class PageVerifier {
     let lowest = Number.POSITIVE_INFINITY
     let end = 0
     let bad: { index: number; reason: string } | undefined
-    let last = -1
-    let lastIsZero = false
     this.#reader.restart()
     for (let at = 0; at < count; at++) {
       const index = order ? (order[at] as number) : at
       // In the order of the file the first bad page need not be the first of the table.
       if (bad && index > bad.index) continue
-      const position = positions[index] as number
-      const isSame =
-        last >= 0 && position === positions[last] && sizes[index] === sizes[last] && flags[index] === flags[last]
-      if (!isSame) {
-        try {
-          lastIsZero = this.#isZero(table, order, at)
-          last = index
-        } catch (error) {
-          bad = { index, reason: error instanceof Error ? error.message : String(error) }
-          last = -1
-          continue
-        }
+      try {
+        if (this.#isZero(table, order, at)) zeroPages++
+      } catch (error) {
+        bad = { index, reason: error instanceof Error ? error.message : String(error) }
+        continue
       }
-      if (lastIsZero) zeroPages++
+      const position = positions[index] as number
       byCompression[this.#compression] = (byCompression[this.#compression] as number) + 1
       if (position < lowest) lowest = position
       if (position + (sizes[index] as number) > end) end = position + (sizes[index] as number)
@@ -86,25 +79,35 @@ export class PageVerifier {
     return { byCompression, zeroPages, lowest, end, bad }
   }
 
-  /** Reads one page and tells whether it is zeros. Throws unless it is a whole page. */
+  /** Tells whether a page is zeros. Throws unless it is a whole page. */
   #isZero(table: PageTable, order: Uint32Array | undefined, at: number): boolean {
     const index = order ? (order[at] as number) : at
     const position = table.positions[index] as number
     const size = table.sizes[index] as number
-    const pageBytes = this.#pageBytes
-    if (table.flags[index] !== this.#flags) this.#select(table.flags[index] as number)
+    const flags = table.flags[index] as number
+    if (flags !== this.#flags) this.#select(flags)
     const isRaw = this.#compression === RAW
-    if (size === 0 || size > pageBytes || (isRaw && size !== pageBytes)) throw new RangeError(`it has ${size} bytes`)
+    if (size === 0 || size > this.#pageBytes || (isRaw && size !== this.#pageBytes)) {
+      throw new RangeError(`it has ${size} bytes`)
+    }
     if (!(position >= this.#dataStart && position + size <= this.#sizeBytes)) {
       throw new RangeError(`it claims offset ${position}`)
     }
+    const known = this.#known.find(position, size, flags)
+    if (known !== undefined) return known
     this.#reader.bring(table, order, at)
-    const { buffer, offset } = this.#reader
-    if (isRaw) return isZeroPage(buffer, offset, pageBytes)
+    const isZero = isRaw
+      ? isZeroPage(this.#reader.buffer, this.#reader.offset, size)
+      : this.#decompressesToZeros(this.#reader.buffer, this.#reader.offset, size)
+    this.#known.add(position, size, flags, isZero)
+    return isZero
+  }
+
+  #decompressesToZeros(source: Buffer, offset: number, size: number): boolean {
     if (!this.#decompressor) throw new RangeError('its compression is not at hand')
-    const length = this.#decompressor(buffer, offset, size, this.#page, 0, pageBytes)
-    if (length !== pageBytes) throw new RangeError(`it decompresses to ${length} bytes`)
-    return isZeroPage(this.#page, 0, pageBytes)
+    const length = this.#decompressor(source, offset, size, this.#page, 0, this.#pageBytes)
+    if (length !== this.#pageBytes) throw new RangeError(`it decompresses to ${length} bytes`)
+    return isZeroPage(this.#page, 0, this.#pageBytes)
   }
 
   /** Most pages have the flags of the page before. */

@@ -17,9 +17,9 @@ import { pageFlags } from './vmcore-writer.ts'
 
 const PAGE = 4096
 const dir = temporaryFolder()
-const decompressModule = new URL('../test/page-codecs.ts', import.meta.url)
+const module = new URL('../test/check-pages-worker.ts', import.meta.url)
 /** Two threads beside this one, for files that would need none. */
-const threads: VerifyThreads = { jobs: 3, decompressModule, bytesEach: 3000 * PAGE }
+const threads: VerifyThreads = { jobs: 3, module, bytesEach: 3 << 20 }
 
 /** Three tables of pages, the last of them not full. Frame 3 * n + 1 compresses, as every third. */
 const FIRST = 4
@@ -145,6 +145,7 @@ describe.each(codecs)('%s', (codec) => {
 
 describe('a bad descriptor', () => {
   const harms: readonly (readonly [string, string, (bytes: Buffer, index: number) => void])[] = [
+    ['nothing but zeros', 'CORRUPT', (b, i) => b.fill(0, desc(i, 'offset'), desc(i + 1, 'offset'))],
     ['flags', 'UNSUPPORTED', (b, i) => b.writeUInt32LE(0x21, desc(i, 'flags'))],
     ['another codec', 'CORRUPT', (b, i) => b.writeUInt32LE(pageFlags.snappy, desc(i, 'flags'))],
     ['no bytes', 'CORRUPT', (b, i) => b.writeUInt32LE(0, desc(i, 'size'))],
@@ -223,10 +224,12 @@ describe('pages that several frames share', () => {
 describe('a thread', () => {
   const withModule = (source: string): VerifyThreads => ({
     ...threads,
-    decompressModule: new URL(`data:text/javascript,${encodeURIComponent(source)}`),
+    module: new URL(`data:text/javascript,${encodeURIComponent(source)}`),
   })
-  const opening = (zstd: string): string =>
-    `export const openDecompress = () => ({ zstd: () => { ${zstd} }, [Symbol.dispose]() {} })`
+  const answering = (
+    zstd: string,
+  ): string => `import { answerChecks } from '${new URL('./answer-checks.ts', import.meta.url)}'
+    answerChecks(() => ({ zstd: () => { ${zstd} }, [Symbol.dispose]() {} }))`
   const verifyWith = async (source: string): Promise<VerifySummary> => {
     const path = await pathOf('zstd')
     await using vmcore = await openVmcore(path)
@@ -235,16 +238,21 @@ describe('a thread', () => {
 
   test.each([
     ['that throws when it starts', "throw new Error('no such luck')", 'no such luck'],
-    ['that cannot open codecs', 'export const openDecompress = 7', 'not a function'],
-    ['that ends in the middle', opening('process.exit(3)'), 'ended with status 3'],
-    ['that ends in the middle as if all were well', opening('process.exit(0)'), 'ended with status 0'],
-    ['that throws later', opening("queueMicrotask(() => { throw new Error('late') }); return 4096"), 'late'],
+    ['that answers nothing', 'process.exitCode = 0', 'ended with status 0'],
+    ['that ends in the middle', answering('process.exit(3)'), 'ended with status 3'],
+    ['that ends in the middle as if all were well', answering('process.exit(0)'), 'ended with status 0'],
+    [
+      'that ends badly once all is done',
+      `${answering('return 4096')}; process.on('exit', () => { process.exitCode = 9 })`,
+      'ended with status 9',
+    ],
+    ['that throws later', answering("queueMicrotask(() => { throw new Error('late') }); return 4096"), 'late'],
   ])('%s is an error', async (_, source, message) => {
     await expect(verifyWith(source)).rejects.toThrow(message)
   })
 
   test('that finds a page bad which is whole when it is read again: still an error', async () => {
-    await expect(verifyWith(opening("throw new Error('a cosmic ray')"))).rejects.toMatchObject({
+    await expect(verifyWith(answering("throw new Error('a cosmic ray')"))).rejects.toMatchObject({
       code: 'UNREADABLE',
       message: expect.stringMatching(
         /^pfn 0x4 at offset \d+ was bad \(a cosmic ray\), and whole when it was read again$/,
@@ -264,8 +272,8 @@ test('threads stop when told to', async () => {
 
 test('no threads for one job, nor for less than two are worth: the thread that asks checks', async () => {
   await using vmcore = await openVmcore(await pathOf('zstd'), { decompress })
-  const missing = { ...threads, decompressModule: new URL('file:///nonexistent.js') }
-  for (const fewer of [{ jobs: 1 }, { bytesEach: (COUNT * PAGE) / 2 + 1 }]) {
+  const missing = { ...threads, module: new URL('file:///nonexistent.js') }
+  for (const fewer of [{ jobs: 1 }, { bytesEach: 12 << 20 }]) {
     expect(await verifyVmcore(vmcore, { decompress, threads: { ...missing, ...fewer } })).toMatchObject(summary)
   }
   await expect(verifyVmcore(vmcore, { decompress, threads: missing })).rejects.toThrow('nonexistent')

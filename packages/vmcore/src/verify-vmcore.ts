@@ -1,33 +1,30 @@
 import { checkDataStart } from './check-data-start.ts'
 import { checkPages, type PageTotals } from './check-pages.ts'
-import type { Decompress, OpenDecompress } from './decompress.ts'
+import type { Decompress } from './decompress.ts'
 import { PageCheckThread } from './page-check-thread.ts'
 import { type CheckedFile, checkHere, type OpenPageChecker, type PageChecker } from './page-checker.ts'
 import { PageVerifier } from './page-verifier.ts'
 import { shareTables } from './share-tables.ts'
-import type { Vmcore, VmcoreInfo } from './vmcore.ts'
+import type { Vmcore } from './vmcore.ts'
 import { VmcoreError } from './vmcore-error.ts'
 import type { Compression } from './vmcore-writer.ts'
 
-/** Content of the guest, in bytes, for which a thread is worth its start, which costs as much as checking some 50 MiB. */
-const BYTES_EACH = 1 << 28
+/** Bytes of page data in the file for which a thread is worth its start, which costs as much as checking a fifth of them. */
+const BYTES_EACH = 96 << 20
 const MAX_JOBS = 256
 
 /** Threads to check pages in. */
 export interface VerifyThreads {
   /** At most so many, 1 to 256, the thread that asks among them; it alone for what is too small for two. */
   readonly jobs: number
-  /** Module that exports `openDecompress`, an OpenDecompress, for each thread to load. */
-  readonly decompressModule: URL
-  /** Bytes of guest memory for each thread, at least: 256 MiB unless it says otherwise. */
+  /** What each of them runs: a module that calls `answerChecks`. */
+  readonly module: URL
+  /** Bytes of page data in the file for each thread, at least: 96 MiB unless it says otherwise. */
   readonly bytesEach?: number
 }
 
 export interface VerifyOptions {
-  /**
-   * What this thread decompresses pages with: by default what threads do, and without those what the vmcore was opened
-   * with.
-   */
+  /** What this thread decompresses pages with, and names bad ones by; by default what the vmcore was opened with. */
   readonly decompress?: Decompress
   /** Without, all pages are checked in this thread, which has a turn for other work after some thousand. */
   readonly threads?: VerifyThreads
@@ -77,35 +74,28 @@ export async function verifyVmcore(vmcore: Vmcore, options: VerifyOptions = {}):
 }
 
 async function checkAllPages(vmcore: Vmcore, options: VerifyOptions): Promise<PageTotals> {
-  const { threads, onProgress, signal } = options
-  using opened = threads && !options.decompress ? await openDecompressOf(threads.decompressModule) : undefined
-  const decompress = options.decompress ?? opened ?? vmcore.decompress
+  const { onProgress, signal } = options
+  const decompress = options.decompress ?? vmcore.decompress
   return await vmcore.bytes.lend(async (bytes) => {
     const { pageBytes, dataStart } = vmcore.info
-    await using checker = openChecker(vmcore, { bytes, pageBytes, dataStart }, { ...options, decompress })
+    await using checker = openChecker({ bytes, pageBytes, dataStart }, { ...options, decompress })
     return await checkPages(vmcore, checker, { decompress, onProgress, signal })
   })
 }
 
 function openChecker(
-  { info }: Vmcore,
   file: CheckedFile,
   { checker, threads, decompress }: VerifyOptions & { decompress: Decompress },
 ): PageChecker & AsyncDisposable {
   if (checker) return checker(file)
   const here = checkHere(new PageVerifier(file, decompress))
-  const count = threads ? threadCount(info, threads) : 1
+  const count = threads ? threadCount(file, threads) : 1
   if (!threads || count < 2) return here
-  const data = { file, decompressModule: threads.decompressModule.href }
-  return shareTables([...Array.from({ length: count - 1 }, () => new PageCheckThread(data)), here])
+  const others = Array.from({ length: count - 1 }, () => new PageCheckThread(threads.module, file))
+  return shareTables([...others, here])
 }
 
 /** This one included. */
-function threadCount(info: VmcoreInfo, { jobs, bytesEach = BYTES_EACH }: VerifyThreads): number {
-  return Math.min(jobs, Math.floor((info.storedFrames * info.pageBytes) / bytesEach))
-}
-
-async function openDecompressOf(url: URL): Promise<ReturnType<OpenDecompress>> {
-  const { openDecompress } = (await import(url.href)) as { openDecompress: OpenDecompress }
-  return openDecompress()
+function threadCount({ bytes, dataStart }: CheckedFile, { jobs, bytesEach = BYTES_EACH }: VerifyThreads): number {
+  return Math.min(jobs, Math.floor((bytes.sizeBytes - dataStart) / bytesEach))
 }

@@ -1,6 +1,6 @@
 import { codecNames, type PageCodec } from '@ullage/native'
 import { openCodec } from '@ullage/native/codecs'
-import type { Decompress, OpenDecompress } from '../src/decompress.ts'
+import type { Decompress } from '../src/decompress.ts'
 import { asBuffer, isZeroPage } from '../src/zero-page.ts'
 import { type Compression, pageFlags } from '../src/vmcore-writer.ts'
 
@@ -19,9 +19,6 @@ export const decompress: Decompress = {
   snappy: (...args) => codec('snappy').decompress(...args),
   zlib: (...args) => codec('zlib').decompress(...args),
 }
-
-/** The same, for threads that load this module. */
-export const openDecompress: OpenDecompress = () => ({ ...decompress, [Symbol.dispose]: () => undefined })
 
 export interface EncodedPage {
   readonly flags: number

@@ -1,0 +1,4 @@
+import { answerChecks } from '@ullage/vmcore/answer-checks'
+import { openDecompress } from './decompress.ts'
+
+answerChecks(openDecompress)
