@@ -72,6 +72,7 @@ export async function checkPages(
       if (pending.length >= checker.width) await takeOldest()
     }
     while (pending.length > 0) await takeOldest()
+    await checker.finish()
   } finally {
     await Promise.allSettled(pending.map(({ findings }) => findings))
   }

@@ -23,8 +23,6 @@ export class PageCheckThread implements PageChecker, AsyncDisposable {
   readonly #waiting = new Map<number, Waiting>()
   #nextId = 0
   #failed: Error | undefined
-  /** Whether somebody who waited has heard of it. */
-  #told = false
   /** Whether the thread was asked to end, or stopped. */
   #leaving: 'asked' | 'stopped' | undefined
 
@@ -56,23 +54,27 @@ export class PageCheckThread implements PageChecker, AsyncDisposable {
     })
   }
 
-  /** Resolves once the thread reads the file no more. Rejects when it failed and nobody has heard of that. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#waiting.size === 0 && !this.#failed) {
+  async finish(): Promise<void> {
+    if (!this.#failed) {
       this.#leaving = 'asked'
       this.#worker.postMessage(undefined satisfies CheckOrder)
-    } else {
+      await this.#ended
+    }
+    if (this.#failed) throw this.#failed
+  }
+
+  /** Resolves once the thread reads the file no more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#leaving) {
       this.#leaving = 'stopped'
       void this.#worker.terminate()
     }
     await this.#ended
-    if (this.#failed && !this.#told) throw this.#failed
     this.#fail(new Error('the checking thread was ended'))
   }
 
   #fail(error: Error): void {
     this.#failed ??= error
-    if (this.#waiting.size > 0) this.#told = true
     for (const { reject } of this.#waiting.values()) reject(this.#failed)
     this.#waiting.clear()
   }

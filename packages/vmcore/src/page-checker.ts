@@ -16,6 +16,8 @@ export interface PageChecker {
   /** How many tables it works on at a time, those that wait for a thread included. */
   readonly width: number
   check(table: PageTable): Promise<PageFindings>
+  /** Once every table is answered, and none comes any more. Rejects when what checked them failed after its last answer. */
+  finish(): Promise<void>
 }
 
 /**
@@ -32,6 +34,7 @@ export function checkHere(verifier: PageVerifier): PageChecker & AsyncDisposable
       await setImmediate()
       return verifier.check(table)
     },
+    finish: async () => undefined,
     [Symbol.asyncDispose]: async () => undefined,
   }
 }

@@ -17,9 +17,13 @@ function idle(width: number) {
   return {
     width,
     tables,
+    finished: false,
     ended: false,
     check: () =>
       new Promise<PageFindings>((resolve, reject) => tables.push({ done: () => resolve(FINDINGS), fail: reject })),
+    async finish() {
+      this.finished = true
+    },
     async [Symbol.asyncDispose]() {
       this.ended = true
     },
@@ -43,6 +47,8 @@ test('each table goes to whoever has the fewest for its width, and all are ended
   expect([wide.tables.length, narrow.tables.length]).toEqual([5, 2])
   for (const { done } of [...wide.tables, ...narrow.tables]) done()
   await Promise.allSettled(all)
+  await shared.finish()
+  expect([wide.finished, narrow.finished]).toEqual([true, true])
   await shared[Symbol.asyncDispose]()
   expect([wide.ended, narrow.ended]).toEqual([true, true])
 })

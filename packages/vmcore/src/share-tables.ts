@@ -19,6 +19,9 @@ export function shareTables(checkers: readonly OwnedChecker[]): OwnedChecker {
         least.tables--
       }
     },
+    async finish() {
+      await Promise.all(checkers.map((checker) => checker.finish()))
+    },
     async [Symbol.asyncDispose]() {
       await Promise.all(checkers.map((checker) => checker[Symbol.asyncDispose]()))
     },

@@ -72,6 +72,7 @@ const twoAtOnce: OpenPageChecker = (file) => {
       if (turn === 0) await setTimeout(5)
       return (verifiers[turn] as PageVerifier).check(pages)
     },
+    finish: async () => undefined,
     [Symbol.asyncDispose]: async () => undefined,
   }
 }
@@ -291,6 +292,7 @@ test('what the caller checks with is given every table, and time to end', async 
         seen.push(pages.count)
         return inner.check(pages)
       },
+      finish: () => inner.finish(),
       async [Symbol.asyncDispose]() {
         await setTimeout(10)
         ended++
