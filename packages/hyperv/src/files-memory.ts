@@ -64,7 +64,7 @@ export class FilesMemory implements GuestMemory, OfflineQuery {
     })
   }
 
-  backing(options: BackingOptions): AsyncGenerator<BackingRun> {
+  backing(options: BackingOptions): AsyncIterable<BackingRun> {
     return answerBacking(options, (within) => this.#runs(within))
   }
 

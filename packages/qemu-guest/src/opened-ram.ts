@@ -64,7 +64,7 @@ export class OpenedRam implements GuestMemory, OfflineQuery {
     translated(this.#kind, () => this.#ram.read(range, into))
   }
 
-  backing(options: BackingOptions): AsyncGenerator<BackingRun> {
+  backing(options: BackingOptions): AsyncIterable<BackingRun> {
     return answerBacking(options, (within) => this.#runs(within))
   }
 
