@@ -1,5 +1,12 @@
-import { GUEST_CLASS, type GuestView, type LinuxGuest, LinuxGuestError, openLinuxGuest } from '@ullage/linux-guest'
-import type { OpenGuest } from '@ullage/offline-query'
+import {
+  type ClassRuns,
+  GUEST_CLASS,
+  type GuestView,
+  type LinuxGuest,
+  LinuxGuestError,
+  openLinuxGuest,
+} from '@ullage/linux-guest'
+import { identityAddressSpace, type OpenGuest } from '@ullage/offline-query'
 import type { PfnRange } from '@ullage/pages'
 import type { Warning } from './report.ts'
 import type { Trust } from './verdict.ts'
@@ -10,7 +17,7 @@ export interface GuestWord {
   /** The trust that holds: `host` when the guest's word cannot be had. */
   readonly trust: Trust
   readonly warnings: readonly Warning[]
-  classify(window: PfnRange, into: Uint8Array): void
+  classify(window: PfnRange, into: ClassRuns): void
 }
 
 /**
@@ -41,6 +48,7 @@ export async function readGuestWord(
         machine: identity.machine,
         tryRead: read,
         toPfn: (gfn) => addressSpace.toPfn(gfn),
+        isIdentity: addressSpace === identityAddressSpace,
         ...(options.inFramesOf ? { inFramesOf: options.inFramesOf } : {}),
       },
       {
@@ -57,7 +65,7 @@ export async function readGuestWord(
         text: 'the guest kernel exports no value that marks offline pages: frames in use that the host does not back are taken for ballooned',
       })
     }
-    return { linux, trust: options.trust, warnings, classify: (window, into) => linux.classify(window, into) }
+    return { linux, trust: options.trust, warnings, classify: (window, into) => linux.classRuns(window, into) }
   } catch (error) {
     if (!(error instanceof LinuxGuestError)) throw error
     return hostOnly(error)
@@ -72,7 +80,8 @@ export function hostOnly(why?: { readonly code: string; readonly message: string
     trust: 'host',
     warnings: why ? [{ code: why.code, text }] : [],
     classify: (window, into) => {
-      into.fill(GUEST_CLASS.unknown, 0, window.count)
+      into.start(window.count)
+      into.addUpTo(window.count, GUEST_CLASS.unknown)
     },
   }
 }
