@@ -9,6 +9,8 @@ const CACHED_PAGES = 4
 
 interface CachedPage {
   at: bigint
+  /** When it was asked for last, counted in pages that were asked for. */
+  usedAt: number
   readonly bytes: Uint8Array
   readonly view: DataView
 }
@@ -24,16 +26,16 @@ export interface MappedRun {
 export class KernelMemory {
   readonly frames: GuestFrames
   readonly walker: PageWalker
-  /** Pages read last: what is read in turns stays (roots, sections, struct pages). */
+  /** Pages asked for last: what is read in turns stays (roots, sections, struct pages). */
   readonly #pages: readonly CachedPage[]
-  #oldest = 0
+  #asked = 0
 
   constructor(frames: GuestFrames, walker: PageWalker) {
     this.frames = frames
     this.walker = walker
     this.#pages = Array.from({ length: CACHED_PAGES }, () => {
       const bytes = new Uint8Array(frames.frameBytes)
-      return { at: -1n, bytes, view: new DataView(bytes.buffer) }
+      return { at: -1n, usedAt: 0, bytes, view: new DataView(bytes.buffer) }
     })
   }
 
@@ -147,14 +149,21 @@ export class KernelMemory {
   }
 
   #page(virtual: bigint): CachedPage | undefined {
-    for (const page of this.#pages) if (page.at === virtual) return page
+    const now = ++this.#asked
+    let oldest = this.#pages[0] as CachedPage
+    for (const page of this.#pages) {
+      if (page.at === virtual) {
+        page.usedAt = now
+        return page
+      }
+      if (page.usedAt < oldest.usedAt) oldest = page
+    }
     const pfn = this.toPfn(virtual)
-    const page = this.#pages[this.#oldest] as CachedPage
-    page.at = -1n
-    if (pfn === undefined || !this.frames.readFrame(pfn, page.bytes)) return undefined
-    page.at = virtual
-    this.#oldest = (this.#oldest + 1) % CACHED_PAGES
-    return page
+    oldest.at = -1n
+    if (pfn === undefined || !this.frames.readFrame(pfn, oldest.bytes)) return undefined
+    oldest.at = virtual
+    oldest.usedAt = now
+    return oldest
   }
 }
 
