@@ -8,30 +8,16 @@ const SECTION_FRAMES = 2 ** 15
 /** Struct pages of the first 64 GiB are their own; those of all sections after them are the same ones over and over. */
 const DISTINCT_SECTIONS = (64 * FRAMES_PER_GIB) / SECTION_FRAMES
 
-/** A synthetic guest in files, as a guest descriptor names them. */
-export interface SyntheticFiles {
-  readonly descriptor: string
-  /** First frames of the struct pages of each section, which has 512 frames of them. */
-  readonly structPages: readonly number[]
-}
-
-/** `allKinds`: runs of memory of all kinds. `leftOut`: only what no dump of level 31 has, but for the kernel's own. */
-export type SyntheticContent = 'allKinds' | 'leftOut'
-
 /**
  * Makes a guest of `gib` GiB with a kernel of 6.12 in a sparse file: it takes 16 MiB a GiB up to 64 GiB and no more above.
  * Of its memory only what the kernel says of it is there.
  */
-export async function makeSyntheticFiles(
-  folder: string,
-  gib: number,
-  content: SyntheticContent = 'allKinds',
-): Promise<SyntheticFiles> {
+export async function makeSyntheticFiles(folder: string, gib: number): Promise<string> {
   const frames = gib * FRAMES_PER_GIB
   const { guest, kernel } = makeSyntheticGuest({
     extents: [{ start: 0, count: frames }],
     aliasSections: DISTINCT_SECTIONS,
-    pages: content === 'allKinds' ? anyPage : leftOutPage,
+    pages: leftOutPage,
   })
   const ram = join(folder, 'ram')
   const fd = openSync(ram, 'w')
@@ -52,35 +38,10 @@ export async function makeSyntheticFiles(
   const regions = [{ gpa: 0, size: frames * FRAME_BYTES, file: ram }]
   const source = { kind: 'files', regions, notes }
   writeFileSync(descriptor, JSON.stringify({ backend: 'virtio-balloon', source }))
-  const structPages = Array.from(
-    { length: frames / SECTION_FRAMES },
-    (_, section) => kernel.memMap.physicalOf(section * SECTION_FRAMES) / FRAME_BYTES,
-  )
-  return { descriptor, structPages }
+  return descriptor
 }
 
-/** Runs of memory of all kinds, from single pages to huge ones, with no two sections alike. */
-function anyPage(pfn: number): SyntheticPage | undefined {
-  const block = Math.floor(pfn / 512)
-  switch (scatter(block) % 8) {
-    case 0:
-      return { use: 'anon', order: 9, index: pfn % 512 }
-    case 1:
-      return { use: 'free', order: 9, index: pfn % 512 }
-    case 2:
-      return { use: 'offline' }
-    case 3:
-    case 4:
-      return scatter(pfn >>> 2) % 3 === 0 ? { use: 'anon' } : { use: 'cache' }
-    case 5:
-      return scatter(pfn >>> 1) % 4 === 0 ? undefined : { use: 'slab' }
-    case 6:
-      return { use: 'cache', private: scatter(pfn >>> 4) % 2 === 0 }
-    default:
-      return scatter(pfn) % 2 === 0 ? { use: 'anon' } : { use: 'slab' }
-  }
-}
-
+/** Only what no dump of level 31 has: what is left are the pages of the kernel itself. */
 function leftOutPage(pfn: number): SyntheticPage {
   const uses = ['anon', 'cache', 'offline'] as const
   return { use: uses[scatter(pfn >>> 3) % uses.length] as (typeof uses)[number] }

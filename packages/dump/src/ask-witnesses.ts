@@ -1,5 +1,5 @@
-import { type GuestMemory, OfflineError, type OpenGuest } from '@ullage/offline-query'
-import { type GuestView, notedPageBytes } from '@ullage/linux-guest'
+import { type GuestMemory, identityAddressSpace, OfflineError, type OpenGuest } from '@ullage/offline-query'
+import { type ClassRuns, type GuestView, notedPageBytes } from '@ullage/linux-guest'
 import { endOf, mergeRanges, type PfnRange, PfnSet } from '@ullage/pages'
 import { type GuestWord, hostOnly, readGuestWord } from './guest-word.ts'
 import { HostStates } from './host-states.ts'
@@ -28,8 +28,8 @@ export interface Answers {
   readonly host: HostStates
   /** Guest RAM, and all frames here, in frames of the guest's own page size where that is known. */
   readonly memory: GuestMemory
-  /** Class codes of `window`, as the word was when the host was asked. */
-  classify(window: PfnRange, into: Uint8Array): void
+  /** The classes of `window`, as the word was when the host was asked. */
+  classify(window: PfnRange, into: ClassRuns): void
 }
 
 /**
@@ -77,6 +77,7 @@ function viewOf(guest: OpenGuest, { memory, host }: SizedMemory): GuestView {
       const pfn = guest.addressSpace.toPfn(gfn * factor)
       return pfn === undefined || pfn % factor !== 0 ? undefined : pfn / factor
     },
+    isIdentity: guest.addressSpace === identityAddressSpace,
   }
 }
 

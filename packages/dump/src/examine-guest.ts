@@ -46,7 +46,7 @@ export async function examineGuest(guest: OpenGuest, options: ExamineOptions): P
         options.signal?.throwIfAborted()
         classify(window, into)
       },
-      hostStates: (window, into) => host.fill(window, into),
+      host,
       protectedFrames: word.linux?.protectedFrames() ?? [],
       notDumped: framesOf(memory),
       countIdle: (range) => word.linux?.countIdle(range) ?? 0,

@@ -1,4 +1,4 @@
-import { GUEST_CLASS, type GuestClass, guestClasses } from '@ullage/linux-guest'
+import { ClassRuns, GUEST_CLASS, type GuestClass, guestClasses } from '@ullage/linux-guest'
 import { type HostState, hostStates } from '@ullage/offline-query'
 
 /** Code of a host state in typed arrays: its index in `hostStates`. */
@@ -15,4 +15,4 @@ export const fates = ['write', 'zero', 'leaveOut'] as const satisfies readonly F
 /** Code of a fate in typed arrays: its index in `fates`. */
 export const FATE = { write: 0, zero: 1, leaveOut: 2 } as const satisfies Record<Fate, number>
 
-export { GUEST_CLASS, type GuestClass, guestClasses, type HostState, hostStates }
+export { ClassRuns, GUEST_CLASS, type GuestClass, guestClasses, type HostState, hostStates }

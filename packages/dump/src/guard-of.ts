@@ -1,7 +1,7 @@
 import type { OpenGuest } from '@ullage/offline-query'
 import { countFrames, mergeRanges, type PfnRange } from '@ullage/pages'
 import { askWitnesses } from './ask-witnesses.ts'
-import { GUEST_CLASS, HOST_STATE } from './frame-codes.ts'
+import { ClassRuns, GUEST_CLASS, HOST_STATE } from './frame-codes.ts'
 import { type GuardedRange, guardedRanges } from './guard-ranges.ts'
 import { type GiveBack, giveBack } from './give-back.ts'
 import { MissingFrames } from './missing-frames.ts'
@@ -67,12 +67,14 @@ export async function guardOf(guest: OpenGuest, options: GuardOptions): Promise<
   const offlineTold = word.linux?.offlineTold ?? true
   const missing = new MissingFrames(extents, { offlineTold })
   for (const run of missingOutside(all, extents)) missing.add(run)
+  const runs = new ClassRuns()
   const classes = new Uint8Array(WINDOW_FRAMES)
   const states = new Uint8Array(WINDOW_FRAMES)
   let offline = 0
   for (const window of windowsOf(extents)) {
     options.signal?.throwIfAborted()
-    classify(window, classes)
+    classify(window, runs)
+    runs.writeTo(classes)
     host.fill(window, states)
     for (let i = 0; i < window.count; i++) {
       const isUntold = !word.linux?.offlineTold && classes[i] !== GUEST_CLASS.free && states[i] === HOST_STATE.unbacked

@@ -1,5 +1,12 @@
-import { GUEST_CLASS, type GuestView, type LinuxGuest, LinuxGuestError, openLinuxGuest } from '@ullage/linux-guest'
-import type { OpenGuest } from '@ullage/offline-query'
+import {
+  type ClassRuns,
+  GUEST_CLASS,
+  type GuestView,
+  type LinuxGuest,
+  LinuxGuestError,
+  openLinuxGuest,
+} from '@ullage/linux-guest'
+import { identityAddressSpace, type OpenGuest } from '@ullage/offline-query'
 import type { PfnRange } from '@ullage/pages'
 import type { Warning } from './report.ts'
 import type { Trust } from './verdict.ts'
@@ -12,7 +19,7 @@ export interface GuestWord {
   /** True when it cannot be had because memory that it, or a vCPU, relies on has none on the host. */
   readonly isLost: boolean
   readonly warnings: readonly Warning[]
-  classify(window: PfnRange, into: Uint8Array): void
+  classify(window: PfnRange, into: ClassRuns): void
 }
 
 /**
@@ -46,6 +53,7 @@ export async function readGuestWord(
         tryRead: read,
         toPfn: (gfn) => addressSpace.toPfn(gfn),
         ...(options.nextReadable ? { nextReadable: options.nextReadable } : {}),
+        isIdentity: addressSpace === identityAddressSpace,
         ...(options.inFramesOf ? { inFramesOf: options.inFramesOf } : {}),
       },
       {
@@ -67,7 +75,7 @@ export async function readGuestWord(
       trust: options.trust,
       isLost: false,
       warnings,
-      classify: (window, into) => linux.classify(window, into),
+      classify: (window, into) => linux.classRuns(window, into),
     }
   } catch (error) {
     if (!(error instanceof LinuxGuestError)) throw error
@@ -84,7 +92,8 @@ export function hostOnly(why?: { readonly code: string; readonly message: string
     isLost: false,
     warnings: why ? [{ code: why.code, text }] : [],
     classify: (window, into) => {
-      into.fill(GUEST_CLASS.unknown, 0, window.count)
+      into.start(window.count)
+      into.addUpTo(window.count, GUEST_CLASS.unknown)
     },
   }
 }

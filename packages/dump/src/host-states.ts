@@ -1,11 +1,15 @@
 import { type OfflineQuery, OfflineError } from '@ullage/offline-query'
-import { endOf, mergeRanges, type PfnRange, PfnSet } from '@ullage/pages'
+import { endOf, findRange, mergeRanges, type PfnRange, PfnSet } from '@ullage/pages'
 import { HOST_STATE } from './frame-codes.ts'
 import { windowsOf } from './windows-of.ts'
 
-/** The host's word on all of guest RAM, collected: one bit a frame for each state that is not `backed`. */
+/**
+ * The host's word on all of guest RAM, collected: one bit a frame for each state that occurs besides `backed`, and only where
+ * 32768 neighbours are not all alike in it.
+ */
 export class HostStates {
   readonly extents: readonly PfnRange[]
+  // Disjoint.
   readonly #unbacked = new PfnSet()
   readonly #swapped = new PfnSet()
   readonly #unknown = new PfnSet()
@@ -62,18 +66,40 @@ export class HostStates {
     for (const run of withMemory.allRuns()) larger.#unbacked.delete(run)
     for (const run of this.#swapped.allRuns()) larger.#swapped.add(enlarged(run, factor))
     for (const run of this.#unknown.allRuns()) larger.#unknown.add(enlarged(run, factor))
+    for (const run of larger.#unknown.allRuns()) larger.#swapped.delete(run)
     return larger
+  }
+
+  /** `HOST_STATE` code of a frame of guest RAM. */
+  stateAt(pfn: number): number {
+    if (this.#unbacked.has(pfn)) return HOST_STATE.unbacked
+    if (this.#swapped.size > 0 && this.#swapped.has(pfn)) return HOST_STATE.swapped
+    return this.#unknown.size > 0 && this.#unknown.has(pfn) ? HOST_STATE.unknown : HOST_STATE.backed
+  }
+
+  /** First frame after `pfn` and below `limit` whose state is another, or `limit`. All up to there are guest RAM. */
+  endOfState(pfn: number, limit: number): number {
+    switch (this.stateAt(pfn)) {
+      case HOST_STATE.unbacked:
+        return this.#unbacked.next(pfn, false, limit)
+      case HOST_STATE.swapped:
+        return this.#swapped.next(pfn, false, limit)
+      case HOST_STATE.unknown:
+        return this.#unknown.next(pfn, false, limit)
+      default: {
+        let end = this.#unbacked.next(pfn, true, limit)
+        if (this.#swapped.size > 0) end = this.#swapped.next(pfn, true, end)
+        return this.#unknown.size > 0 ? this.#unknown.next(pfn, true, end) : end
+      }
+    }
   }
 
   /** Fills one `HOST_STATE` code for each frame of `window`. */
   fill(window: PfnRange, into: Uint8Array): void {
-    into.fill(HOST_STATE.backed, 0, window.count)
-    for (const [set, code] of [
-      [this.#unbacked, HOST_STATE.unbacked],
-      [this.#swapped, HOST_STATE.swapped],
-      [this.#unknown, HOST_STATE.unknown],
-    ] as const) {
-      for (const run of set.runs(window)) into.fill(code, run.start - window.start, endOf(run) - window.start)
+    for (let pfn = window.start; pfn < endOf(window); ) {
+      const end = this.endOfState(pfn, endOf(window))
+      into.fill(this.stateAt(pfn), pfn - window.start, end - window.start)
+      pfn = end
     }
   }
 
@@ -84,8 +110,9 @@ export class HostStates {
 
   /** True when every frame of `range` may be read: guest RAM that the host does not call unbacked. */
   isReadable(range: PfnRange): boolean {
-    const within = this.extents.some((extent) => range.start >= extent.start && endOf(range) <= endOf(extent))
-    return within && this.#unbacked.next(range.start, true, endOf(range)) === endOf(range)
+    const end = endOf(range)
+    const extent = this.extents[findRange(this.extents, range.start)]
+    return extent !== undefined && end <= endOf(extent) && this.#unbacked.next(range.start, true, end) === end
   }
 }
 

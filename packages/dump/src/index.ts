@@ -19,7 +19,7 @@ export type { GuardedKind, GuardedRange } from './guard-ranges.ts'
 export type { MissingRun, Touch } from './missing-runs.ts'
 export { LocalArtifact } from './local-artifact.ts'
 export { type PagesLayout, type PagesOptions, type PagesReport, pagesOf } from './pages-of.ts'
-export { type DumpPlan, type PlanRun, planDump, type Witnesses } from './plan-dump.ts'
+export { type DumpPlan, type HostWord, type PlanRun, planDump, type Witnesses } from './plan-dump.ts'
 export type {
   ClassMatrix,
   Disagreements,

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { GUEST_CLASS, guestClasses } from './frame-codes.ts'
+import { ClassRuns, GUEST_CLASS, guestClasses } from './frame-codes.ts'
 import { NeverDumped } from './never-dumped.ts'
 
 const COUNT = 400
@@ -12,10 +12,15 @@ it('remembers what the guest leaves out at every level, whatever the guest says 
   fc.assert(
     fc.property(classesOf, classesOf, (before, after) => {
       const found = NeverDumped.find([window], ({ start, count }, into) => {
-        into.set(before.subarray(start - window.start, start - window.start + count))
+        into.start(count)
+        into.addCodes(0, before.subarray(start - window.start, start - window.start + count))
       })
-      const later = Uint8Array.from(after)
-      found.restore(window, later)
+      const runs = new ClassRuns()
+      runs.start(COUNT)
+      runs.addCodes(0, after)
+      found.restore(window, runs)
+      const later = new Uint8Array(COUNT)
+      runs.writeTo(later)
       before.forEach((code, i) => {
         expect(found.frames.has(window.start + i)).toBe(left.includes(code))
         expect(later[i]).toBe(left.includes(code) ? code : after[i])

@@ -1,5 +1,5 @@
 import { endOf, type PfnRange, PfnSet } from '@ullage/pages'
-import { GUEST_CLASS } from './frame-codes.ts'
+import { ClassRuns, GUEST_CLASS } from './frame-codes.ts'
 import { windowsOf } from './windows-of.ts'
 
 const CLASSES: readonly number[] = [GUEST_CLASS.offline, GUEST_CLASS.hwpoison, GUEST_CLASS.unaccepted]
@@ -14,13 +14,12 @@ export class NeverDumped {
   }
 
   /** Finds them. Throws what `classify` throws. */
-  static find(extents: readonly PfnRange[], classify: (window: PfnRange, into: Uint8Array) => void): NeverDumped {
+  static find(extents: readonly PfnRange[], classify: (window: PfnRange, into: ClassRuns) => void): NeverDumped {
     const found = new NeverDumped()
-    let classes = new Uint8Array(0)
+    const classes = new ClassRuns()
     for (const window of windowsOf(extents)) {
-      if (classes.length < window.count) classes = new Uint8Array(window.count)
       classify(window, classes)
-      for (const { code, frames } of found.#byClass) addRuns(frames, window, classes, code)
+      for (const run of classes.of(window)) found.#byClass.find(({ code }) => code === run.code)?.frames.add(run)
     }
     for (const { frames } of found.#byClass) for (const run of frames.allRuns()) found.#all.add(run)
     return found
@@ -31,18 +30,15 @@ export class NeverDumped {
     return this.#all
   }
 
-  /** Writes the class that each of them had into `into`, which holds the classes of `window`. */
-  restore(window: PfnRange, into: Uint8Array): void {
+  /** Puts the class that each of them had into `classes`, those of `window`. */
+  restore(window: PfnRange, classes: ClassRuns): void {
+    if (this.#all.next(window.start, true, endOf(window)) === endOf(window)) return
+    const codes = new Uint8Array(window.count)
+    classes.writeTo(codes)
     for (const { code, frames } of this.#byClass) {
-      for (const run of frames.runs(window)) into.fill(code, run.start - window.start, endOf(run) - window.start)
+      for (const run of frames.runs(window)) codes.fill(code, run.start - window.start, endOf(run) - window.start)
     }
-  }
-}
-
-function addRuns(frames: PfnSet, window: PfnRange, classes: Uint8Array, code: number): void {
-  for (let at = classes.indexOf(code); at !== -1 && at < window.count; at = classes.indexOf(code, at)) {
-    const start = at
-    while (at < window.count && classes[at] === code) at++
-    frames.add({ start: window.start + start, count: at - start })
+    classes.start(window.count)
+    classes.addCodes(0, codes)
   }
 }

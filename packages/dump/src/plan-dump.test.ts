@@ -29,10 +29,16 @@ function plan(
     {
       extents,
       classify: (window, into) => {
-        for (let i = 0; i < window.count; i++) into[i] = classes[at(window.start + i)] as number
+        into.start(window.count)
+        into.addCodes(0, classes.subarray(at(window.start), at(window.start) + window.count))
       },
-      hostStates: (window, into) => {
-        for (let i = 0; i < window.count; i++) into[i] = states[at(window.start + i)] as number
+      host: {
+        stateAt: (pfn) => states[at(pfn)] as number,
+        endOfState: (pfn, limit) => {
+          let end = pfn + 1
+          while (end < limit && states[at(end)] === states[at(pfn)]) end++
+          return end
+        },
       },
       protectedFrames,
       notDumped,

@@ -71,7 +71,7 @@ export class FilesMemory implements GuestMemory, OfflineQuery {
     return this.#ram.filePieces(range)
   }
 
-  backing(options: BackingOptions): AsyncGenerator<BackingRun> {
+  backing(options: BackingOptions): AsyncIterable<BackingRun> {
     return answerBacking(options, (within) => this.#runs(within))
   }
 

@@ -28,4 +28,6 @@ export interface GuestView {
    * machine frames. Undefined when no frame of guest RAM has that number.
    */
   toPfn(gfn: number): number | undefined
+  /** True where `toPfn` gives every number back as it is, in guest RAM or not: it is then not asked about each. */
+  readonly isIdentity?: boolean
 }

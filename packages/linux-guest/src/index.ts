@@ -1,3 +1,4 @@
+export { ClassRuns } from './class-runs.ts'
 export type { Warning } from './find-kernel.ts'
 export { GUEST_CLASS, type GuestClass, guestClasses } from './guest-class.ts'
 export type { GuestView } from './guest-view.ts'

@@ -1,3 +1,4 @@
+import { endOf, type PfnRange } from '@ullage/pages'
 import type { GuestFrames } from './guest-frames.ts'
 import type { PageWalker } from './page-walker.ts'
 
@@ -8,7 +9,10 @@ const CACHED_PAGES = 4
 
 interface CachedPage {
   at: bigint
+  /** When it was asked for last, counted in pages that were asked for. */
+  usedAt: number
   readonly bytes: Uint8Array
+  readonly view: DataView
 }
 
 /** `pages` pages from page `at` on. */
@@ -22,14 +26,17 @@ export interface MappedRun {
 export class KernelMemory {
   readonly frames: GuestFrames
   readonly walker: PageWalker
-  /** Pages read last: what is read in turns stays (roots, sections, struct pages). */
+  /** Pages asked for last: what is read in turns stays (roots, sections, struct pages). */
   readonly #pages: readonly CachedPage[]
-  #oldest = 0
+  #asked = 0
 
   constructor(frames: GuestFrames, walker: PageWalker) {
     this.frames = frames
     this.walker = walker
-    this.#pages = Array.from({ length: CACHED_PAGES }, () => ({ at: -1n, bytes: new Uint8Array(frames.frameBytes) }))
+    this.#pages = Array.from({ length: CACHED_PAGES }, () => {
+      const bytes = new Uint8Array(frames.frameBytes)
+      return { at: -1n, usedAt: 0, bytes, view: new DataView(bytes.buffer) }
+    })
   }
 
   /** Forgets what was read before: the guest may have changed it. */
@@ -54,7 +61,7 @@ export class KernelMemory {
       const page = this.#page(at - BigInt(inPage))
       if (!page) return undefined
       const count = Math.min(size - done, pageBytes - inPage)
-      result.set(page.subarray(inPage, inPage + count), done)
+      result.set(page.bytes.subarray(inPage, inPage + count), done)
       done += count
     }
     return result
@@ -62,6 +69,10 @@ export class KernelMemory {
 
   /** The little-endian u64 at `virtual`, or undefined when it cannot be read. */
   readU64(virtual: bigint): bigint | undefined {
+    const inPage = Number(virtual & BigInt(this.frames.frameBytes - 1))
+    if (inPage <= this.frames.frameBytes - 8) {
+      return this.#page(virtual - BigInt(inPage))?.view.getBigUint64(inPage, true)
+    }
     const bytes = this.read(virtual, 8)
     return bytes && new DataView(bytes.buffer).getBigUint64(0, true)
   }
@@ -87,15 +98,21 @@ export class KernelMemory {
 
   *#mappings(virtual: bigint, count: number): Generator<MappedRun> {
     const { frameShift, view } = this.frames
+    const { walker } = this
     for (let done = 0; done < count; ) {
-      const outcome = this.walker.walk(virtual + (BigInt(done) << BigInt(frameShift)))
-      const span = Math.min(count - done, this.walker.frames)
-      const gfn = this.walker.gfn
+      const isMapped = walker.walk(virtual + (BigInt(done) << BigInt(frameShift))) === 'mapped'
+      walker.extend(count - done)
+      const span = Math.min(count - done, walker.frames)
+      const gfn = walker.gfn
+      if (!isMapped || view.isIdentity === true) {
+        yield { at: done, pages: span, pfn: isMapped ? gfn : undefined }
+        done += span
+        continue
+      }
       for (let i = 0; i < span; ) {
-        const pfn = outcome === 'mapped' ? view.toPfn(gfn + i) : undefined
+        const pfn = view.toPfn(gfn + i)
         let pages = 1
-        if (outcome !== 'mapped') pages = span
-        else if (pfn !== undefined) while (i + pages < span && view.toPfn(gfn + i + pages) === pfn + pages) pages++
+        if (pfn !== undefined) while (i + pages < span && view.toPfn(gfn + i + pages) === pfn + pages) pages++
         yield { at: done + i, pages, pfn }
         i += pages
       }
@@ -104,33 +121,60 @@ export class KernelMemory {
   }
 
   /**
-   * Reads `count` pages from page-aligned `virtual` into `into`. `readable[i]` becomes 1 for a page that was read and 0
-   * for one that is not mapped, not in guest RAM or not backed; its bytes become 0xff. Returns how many were not read.
+   * Reads the pages `wanted` of a mapping, from its start on, and fills `into` with them. `readable[i]` becomes 1 for a page that was read
+   * and 0 for one that is not mapped, not in guest RAM or not backed; its bytes become 0xff. Returns how many were not read.
    */
-  readPages(virtual: bigint, count: number, into: Uint8Array, readable: Uint8Array): number {
+  readMapped(mapped: readonly MappedRun[], wanted: PfnRange, into: Uint8Array, readable: Uint8Array): number {
     const { frameBytes } = this.frames
+    const end = endOf(wanted)
     let missing = 0
-    for (const { at, pages, pfn } of this.mapping(virtual, count)) {
-      const part = into.subarray(at * frameBytes, (at + pages) * frameBytes)
-      if (pfn === undefined) {
+    let done = 0
+    for (let i = runAt(mapped, wanted.start); done < wanted.count; i++) {
+      const run = mapped[i]
+      if (!run) throw new RangeError(`pages [${wanted.start}, ${end}) lie beyond the mapping`)
+      const from = wanted.start + done - run.at
+      const pages = Math.min(run.pages - from, wanted.count - done)
+      const isAll = pages === wanted.count
+      const part = isAll ? into : into.subarray(done * frameBytes, (done + pages) * frameBytes)
+      if (run.pfn === undefined) {
         part.fill(0xff)
-        readable.fill(0, at, at + pages)
+        readable.fill(0, done, done + pages)
         missing += pages
       } else {
-        missing += this.frames.readWhatCanBe({ start: pfn, count: pages }, part, readable, at)
+        missing += this.frames.readWhatCanBe({ start: run.pfn + from, count: pages }, part, readable, done)
       }
+      done += pages
     }
     return missing
   }
 
-  #page(virtual: bigint): Uint8Array | undefined {
-    for (const page of this.#pages) if (page.at === virtual) return page.bytes
+  #page(virtual: bigint): CachedPage | undefined {
+    const now = ++this.#asked
+    let oldest = this.#pages[0] as CachedPage
+    for (const page of this.#pages) {
+      if (page.at === virtual) {
+        page.usedAt = now
+        return page
+      }
+      if (page.usedAt < oldest.usedAt) oldest = page
+    }
     const pfn = this.toPfn(virtual)
-    const page = this.#pages[this.#oldest] as CachedPage
-    page.at = -1n
-    if (pfn === undefined || !this.frames.readFrame(pfn, page.bytes)) return undefined
-    page.at = virtual
-    this.#oldest = (this.#oldest + 1) % CACHED_PAGES
-    return page.bytes
+    oldest.at = -1n
+    if (pfn === undefined || !this.frames.readFrame(pfn, oldest.bytes)) return undefined
+    oldest.at = virtual
+    oldest.usedAt = now
+    return oldest
   }
+}
+
+/** Index of the run of a mapping that holds page `at`. */
+function runAt(mapped: readonly MappedRun[], at: number): number {
+  let low = 0
+  let high = mapped.length - 1
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1
+    if ((mapped[middle] as MappedRun).at <= at) low = middle
+    else high = middle - 1
+  }
+  return low
 }

@@ -1,4 +1,5 @@
-import { cutRange, type PfnRange } from '@ullage/pages'
+import { cutRange, endOf, type PfnRange } from '@ullage/pages'
+import { ClassRuns } from './class-runs.ts'
 import { countIdle } from './count-idle.ts'
 import { findKernel, type Warning } from './find-kernel.ts'
 import { GuestFrames } from './guest-frames.ts'
@@ -11,6 +12,9 @@ import { Refusal } from './refusal.ts'
 import { StructPageReader } from './struct-page-reader.ts'
 import type { UtsName } from './uts-name.ts'
 import type { Vmcoreinfo } from './vmcoreinfo.ts'
+
+/** Windows, one after the other, for which page tables and `mem_section` are read once: 8 GiB in windows of a section. */
+const FRESH_WINDOWS = 64
 
 /** A Linux guest, as its own kernel describes it. Holds no memory that grows with the guest's. */
 export interface LinuxGuest {
@@ -34,11 +38,14 @@ export interface LinuxGuest {
   readonly offlineTold: boolean
   readonly warnings: readonly Warning[]
   /**
-   * Writes the class code of frame `window.start + i` into `into[i]`. Reads guest memory anew at every call and nothing
-   * but page tables, `mem_section` and struct pages. Throws RangeError when `into` is too small, and what the view's
-   * `tryRead` throws.
+   * Writes the class code of frame `window.start + i` into `into[i]`. Reads nothing but page tables, `mem_section` and
+   * struct pages, and reads struct pages anew at every call; what leads to them is read again unless `window` begins where
+   * the last one ended, and after 64 windows. Throws RangeError when `into` is too small, and what the view's `tryRead`
+   * throws.
    */
   classify(window: PfnRange, into: Uint8Array): void
+  /** The same as runs of frames of one class. */
+  classRuns(window: PfnRange, into: ClassRuns): void
   /**
    * Number of frames of `range` that are in use by class, and nobody holds: they wait on a list of the kernel's, or were set
    * aside at boot and never given to anybody (the crashkernel= area). Of protected frames only the former. May use struct
@@ -96,6 +103,15 @@ export async function openLinuxGuest(view: GuestView, options: OpenLinuxGuestOpt
     code: 'PAGE_TABLES_INCOMPLETE',
     text: 'the guest has more page tables than a kernel needs for its memory: not all of them are protected',
   }
+  const runs = new ClassRuns()
+  let expected = -1
+  let windows = 0
+  const classRuns = (window: PfnRange, into: ClassRuns): void => {
+    windows = window.start === expected ? (windows + 1) % FRESH_WINDOWS : 0
+    if (windows === 0) memory.forget()
+    expected = endOf(window)
+    reader.classify(window, into)
+  }
   return {
     vmcoreinfo: info,
     vmcoreinfoFrom: from,
@@ -111,9 +127,10 @@ export async function openLinuxGuest(view: GuestView, options: OpenLinuxGuestOpt
       if (into.length < window.count) {
         throw new RangeError(`${window.count} frames need as many bytes, there are ${into.length}`)
       }
-      memory.forget()
-      reader.classify(window, into)
+      classRuns(window, runs)
+      runs.writeTo(into)
     },
+    classRuns,
     countIdle: (range) => {
       let idle = 0
       for (const piece of cutRange(range, guarded.ranges)) {

@@ -139,12 +139,11 @@ export class MemorySections {
 
   /** Pages that hold the entries of `mem_section` for guest RAM. */
   pfns(): PfnRange[] {
-    const { sectionsPerRoot, structBytes, sections } = this.#layout
-    const pfns: PfnRange[] = []
+    const pages = new Set<bigint>()
     const add = (virtual: bigint): void => {
-      const pfn = this.#memory.toPfn(virtual)
-      if (pfn !== undefined && pfns.at(-1)?.start !== pfn) pfns.push({ start: pfn, count: 1 })
+      pages.add(virtual >> BigInt(this.#memory.frames.frameShift))
     }
+    const { sectionsPerRoot, structBytes, sections } = this.#layout
     for (const number of this.ofGuestRam()) {
       if (number >= sections) break
       if (sectionsPerRoot === undefined) {
@@ -157,7 +156,8 @@ export class MemorySections {
       add(pointer)
       add(root + BigInt((number % sectionsPerRoot) * structBytes))
     }
-    return pfns
+    const pfns = [...pages].map((page) => this.#memory.toPfn(page << BigInt(this.#memory.frames.frameShift)))
+    return pfns.filter((pfn) => pfn !== undefined).map((start) => ({ start, count: 1 }))
   }
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ERA_LINES, type EraLines } from '../test/era-lines.ts'
 import { type PageFields, structPageBytes } from '../test/synthetic-guest.ts'
+import { ClassRuns } from './class-runs.ts'
 import { GUEST_CLASS, type GuestClass, guestClasses } from './guest-class.ts'
 import { PageClassifier } from './page-classifier.ts'
 import { structPage } from './struct-page.ts'
@@ -42,12 +43,15 @@ function classify(
   const words = new Int32Array(bytes.buffer)
   const classifier = new PageClassifier(structPage(info(lines)), SECTION_FRAMES)
   const { tailClass, tailFrames = SECTION_FRAMES } = options
-  classifier.start(0, tailClass && { frames: tailFrames, tailClass: GUEST_CLASS[tailClass] })
-  const codes = new Uint8Array(all.length)
+  classifier.rules.start(0, tailClass && { frames: tailFrames, tailClass: GUEST_CLASS[tailClass] })
+  const runs = new ClassRuns()
+  runs.start(all.length)
   for (let start = 0; start < all.length; start += piece) {
     const count = Math.min(piece, all.length - start)
-    classifier.classify({ words, start: start * 16, count }, codes, start)
+    classifier.classify({ words, start: start * 16, count }, runs, start)
   }
+  const codes = new Uint8Array(all.length)
+  runs.writeTo(codes)
   return [...codes.subarray(at)].map((code) => guestClasses[code] as GuestClass)
 }
 

@@ -19,6 +19,8 @@ interface Level {
   readonly mask: bigint
   /** Frames one entry of this level spans. */
   readonly frames: number
+  /** What the entries take of the table. */
+  readonly usedBytes: number
   readonly table: CachedTable
 }
 
@@ -35,6 +37,11 @@ export class PageWalker {
   frames = 0
   readonly #guest: GuestFrames
   readonly #levels: readonly Level[]
+  /** Level and place, in bytes, of the entry that the last walk ended with; none after a table that could not be read. */
+  #depth = -1
+  #at = 0
+  /** Whether the address of the last walk is mapped. */
+  #isMapped = false
 
   constructor(guest: GuestFrames, paging: Paging, rootPfn: number) {
     this.paging = paging
@@ -46,6 +53,7 @@ export class PageWalker {
         shift: BigInt(shift),
         mask: (1n << BigInt(indexBits)) - 1n,
         frames: 2 ** (shift - guest.frameShift),
+        usedBytes: 8 * 2 ** indexBits,
         table: { pfn: -1, bytes, view: new DataView(bytes.buffer) },
       }
     })
@@ -57,6 +65,7 @@ export class PageWalker {
   }
 
   walk(virtual: bigint): WalkOutcome {
+    this.#depth = -1
     if (!this.paging.isMappable(virtual)) {
       this.frames = 1
       return 'absent'
@@ -78,6 +87,9 @@ export class PageWalker {
       if (code === ABSENT || isLeaf) {
         const into = Number(page & BigInt(level.frames - 1))
         this.frames = level.frames - into
+        this.#depth = depth
+        this.#at = at
+        this.#isMapped = isLeaf
         if (!isLeaf) return 'absent'
         this.gfn = (code - 1) / 2 + into
         return 'mapped'
@@ -88,6 +100,21 @@ export class PageWalker {
       pfn = next
     }
     throw new RangeError(`${this.paging.name} page tables have no level below the last`)
+  }
+
+  /**
+   * After a walk: makes `frames` as many as the entries that follow in the same table go on with, mapping neighbouring frames
+   * or nothing as the one of the address does, but no more entries than `most` frames need.
+   */
+  extend(most: number): void {
+    const level = this.#levels[this.#depth]
+    if (!level) return
+    const { view } = level.table
+    for (let at = this.#at + 8; this.frames < most && at < level.usedBytes; at += 8) {
+      const code = this.paging.decode(view.getUint32(at, true), view.getUint32(at + 4, true), this.#depth)
+      if (code !== (this.#isMapped ? (this.gfn + this.frames) * 2 + 1 : ABSENT)) return
+      this.frames += level.frames
+    }
   }
 
   #unreadable(page: bigint, span: number): WalkOutcome {

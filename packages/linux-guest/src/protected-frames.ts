@@ -1,4 +1,5 @@
 import { endOf, mergeRanges, type PfnRange, PfnSet } from '@ullage/pages'
+import { ClassRuns } from './class-runs.ts'
 import { GUEST_CLASS } from './guest-class.ts'
 import type { GuestFrames } from './guest-frames.ts'
 import { imageMarks } from './image-marks.ts'
@@ -72,13 +73,13 @@ function withoutSpareEnd(image: readonly PfnRange[], { architecture, memory }: K
 function withoutFreed(image: readonly PfnRange[], kernel: Kernel, reader: StructPageReader): PfnRange[] {
   const kept = PfnSet.of(image)
   const marks = imageMarks(kernel)
+  const runs = new ClassRuns()
   for (const range of image) {
-    const classes = new Uint8Array(range.count)
-    reader.classify(range, classes)
-    for (const [i, code] of classes.entries()) {
-      const pfn = range.start + i
-      const isReused = marks !== undefined && REUSED.includes(code) && !marks.isKept(pfn)
-      if (isReused || FREED.includes(code)) kept.delete({ start: pfn, count: 1 })
+    reader.classify(range, runs)
+    for (const { start, count, code } of runs.of(range)) {
+      if (FREED.includes(code)) kept.delete({ start, count })
+      if (marks === undefined || !REUSED.includes(code)) continue
+      for (let pfn = start; pfn < start + count; pfn++) if (!marks.isKept(pfn)) kept.delete({ start: pfn, count: 1 })
     }
   }
   return [...kept.allRuns()]

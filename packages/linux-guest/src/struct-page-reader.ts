@@ -1,15 +1,28 @@
 import { endOf, type PfnRange } from '@ullage/pages'
+import { ClassRuns } from './class-runs.ts'
 import { GUEST_CLASS } from './guest-class.ts'
-import type { KernelMemory } from './kernel-memory.ts'
+import type { KernelMemory, MappedRun } from './kernel-memory.ts'
 import type { MemorySections } from './memory-sections.ts'
-import { PageClassifier, type TailsBefore } from './page-classifier.ts'
+import { PageClassifier } from './page-classifier.ts'
+import type { TailsBefore } from './page-rules.ts'
 import type { StructPage } from './struct-page.ts'
 
-/** Struct pages are read in pieces of at most this many bytes: 8192 of the usual size. */
-const PIECE_BYTES = 512 * 1024
+/** Struct pages are read in pieces of at most this many bytes, 4096 of the usual size, which a processor's cache holds. */
+const PIECE_BYTES = 256 * 1024
 
 /** Address bits above any order of a compound page: a tail that has them all set holds a mask, not a pointer. */
 const MASK_HIGH_WORD = -1
+
+/** The struct pages of one section. */
+interface SectionMap {
+  readonly firstPfn: number
+  /** Virtual address of the first. */
+  readonly virtual: bigint
+  /** Bytes from the start of the page that the first lies in. */
+  readonly skew: number
+  /** Where the pages that hold them lie. */
+  readonly mapped: readonly MappedRun[]
+}
 
 /**
  * Classifies frames by their struct pages, a piece of a section at a time, with one buffer whatever the guest's size.
@@ -22,9 +35,12 @@ export class StructPageReader {
   readonly #classifier: PageClassifier
   readonly #pieceFrames: number
   readonly #bytes: Uint8Array
+  /** As many bytes from its start as a piece takes that starts with a page. */
+  readonly #piece: Uint8Array
   readonly #words: Int32Array
   readonly #readable: Uint8Array
-  readonly #classes: Uint8Array
+  /** Of a piece of which not all could be read. */
+  readonly #partial = new ClassRuns()
 
   constructor(memory: KernelMemory, sections: MemorySections, page: StructPage) {
     this.#memory = memory
@@ -35,69 +51,78 @@ export class StructPageReader {
     const { frameBytes } = memory.frames
     const pages = Math.ceil((this.#pieceFrames * page.bytes) / frameBytes) + 1
     this.#bytes = new Uint8Array(pages * frameBytes)
+    this.#piece = this.#bytes.subarray(0, (pages - 1) * frameBytes)
     this.#words = new Int32Array(this.#bytes.buffer)
     this.#readable = new Uint8Array(pages)
-    this.#classes = new Uint8Array(this.#pieceFrames)
   }
 
-  /** Fills `into[i]` with the class of frame `window.start + i`. */
-  classify(window: PfnRange, into: Uint8Array): void {
+  /** Finds the classes of `window`. */
+  classify(window: PfnRange, into: ClassRuns): void {
     const { sectionFrames } = this.#sections
+    into.start(window.count)
     for (let pfn = window.start; pfn < endOf(window); ) {
       const number = Math.floor(pfn / sectionFrames)
-      const end = Math.min(endOf(window), (number + 1) * sectionFrames)
+      const first = number * sectionFrames
+      const end = Math.min(endOf(window), first + sectionFrames)
       const section = this.#sections.at(number)
-      const part = into.subarray(pfn - window.start, end - window.start)
-      if (section.kind === 'online') {
-        this.#classifySection(number, section.map, { start: pfn - number * sectionFrames, count: end - pfn }, part)
+      if (section.kind !== 'online') {
+        into.addUpTo(end - window.start, section.kind === 'none' ? GUEST_CLASS.noStructPage : GUEST_CLASS.unknown)
+      } else if (section.map % 4n !== 0n) {
+        // A map that is not aligned to words is no kernel's: nothing can be said of its frames.
+        into.addUpTo(end - window.start, GUEST_CLASS.unknown)
       } else {
-        part.fill(section.kind === 'none' ? GUEST_CLASS.noStructPage : GUEST_CLASS.unknown)
+        this.#classifySection({ start: first, count: end - first }, section.map, into, first - window.start)
       }
       pfn = end
     }
   }
 
-  /** `wanted` counts from the start of the section. */
-  #classifySection(number: number, map: bigint, wanted: PfnRange, into: Uint8Array): void {
+  /** `frames` begin with the section; the first is frame `at` of the window, which may begin later. */
+  #classifySection(frames: PfnRange, virtual: bigint, into: ClassRuns, at: number): void {
+    const { frameBytes } = this.#memory.frames
+    const { bytes } = this.#page
     // What a head is, is told by the page after it. Heads stand at even frames.
-    const end = endOf(wanted) + (endOf(wanted) % 2)
-    for (let start = 0; start < endOf(wanted); start += this.#pieceFrames) {
-      const count = Math.min(this.#pieceFrames, end - start)
-      this.#classifyPiece(map + BigInt(start) * BigInt(this.#page.bytes), number, start, count)
-      const from = Math.max(wanted.start, start)
-      const to = Math.min(start + count, endOf(wanted))
-      if (from < to) into.set(this.#classes.subarray(from - start, to - start), from - wanted.start)
+    const count = frames.count + (frames.count % 2)
+    const skew = Number(virtual & BigInt(frameBytes - 1))
+    const mapped = [...this.#memory.mapping(virtual - BigInt(skew), Math.ceil((skew + count * bytes) / frameBytes))]
+    const section = { firstPfn: frames.start, virtual, skew, mapped }
+    for (let start = 0; start < count; start += this.#pieceFrames) {
+      this.#classifyPiece(section, { start, count: Math.min(this.#pieceFrames, count - start) }, into, at + start)
     }
   }
 
-  #classifyPiece(virtual: bigint, section: number, start: number, count: number): void {
+  /** `piece` counts from the start of the section. */
+  #classifyPiece(section: SectionMap, piece: PfnRange, into: ClassRuns, at: number): void {
     const { frameBytes } = this.#memory.frames
     const { bytes } = this.#page
-    const skew = Number(virtual & BigInt(frameBytes - 1))
-    // A map that is not aligned to words is no kernel's: nothing can be said of its frames.
-    if (skew % 4 !== 0) {
-      this.#classes.fill(GUEST_CLASS.unknown, 0, count)
-      return
+    const firstByte = section.skew + piece.start * bytes
+    const skew = firstByte % frameBytes
+    const pages = {
+      start: (firstByte - skew) / frameBytes,
+      count: Math.ceil((skew + piece.count * bytes) / frameBytes),
     }
-    const pages = Math.ceil((skew + count * bytes) / frameBytes)
-    const missing = this.#memory.readPages(virtual - BigInt(skew), pages, this.#bytes, this.#readable)
-    const first = skew / 4
-    if (start === 0) {
-      const firstPfn = section * this.#sections.sectionFrames
-      this.#classifier.start(firstPfn, this.#tailsBefore(virtual, first, firstPfn))
-    }
-    this.#classifier.classify({ words: this.#words, start: first, count }, this.#classes, 0)
-    if (missing > 0) this.#forgetStraddlers(skew, count)
+    const size = pages.count * frameBytes
+    const buffer = size === this.#piece.length ? this.#piece : this.#bytes.subarray(0, size)
+    const missing = this.#memory.readMapped(section.mapped, pages, buffer, this.#readable)
+    if (piece.start === 0) this.#classifier.rules.start(section.firstPfn, this.#tailsBefore(section))
+    const found = { words: this.#words, start: skew / 4, count: piece.count }
+    if (missing === 0) return this.#classifier.classify(found, into, at)
+    this.#partial.start(piece.count)
+    this.#classifier.classify(found, this.#partial, 0)
+    const classes = new Uint8Array(piece.count)
+    this.#partial.writeTo(classes)
+    this.#forgetStraddlers(skew, classes)
+    into.addCodes(at, classes)
   }
 
   /** A struct page of which only a part could be read has no class. */
-  #forgetStraddlers(skew: number, count: number): void {
+  #forgetStraddlers(skew: number, classes: Uint8Array): void {
     const { frameBytes } = this.#memory.frames
     const { bytes } = this.#page
-    for (let i = 0; i < count; i++) {
+    for (let i = 0; i < classes.length; i++) {
       const from = Math.floor((skew + i * bytes) / frameBytes)
       const to = Math.floor((skew + (i + 1) * bytes - 1) / frameBytes)
-      if (this.#readable[from] === 0 || this.#readable[to] === 0) this.#classes[i] = GUEST_CLASS.unknown
+      if (this.#readable[from] === 0 || this.#readable[to] === 0) classes[i] = GUEST_CLASS.unknown
     }
   }
 
@@ -107,15 +132,16 @@ export class StructPageReader {
    * include/linux/page-flags.h compound_info_has_mask). What it leads to is believed where it is the head of a compound
    * page that reaches into this section: the struct page of the frame that one of its order would start with.
    */
-  #tailsBefore(virtual: bigint, first: number, firstPfn: number): TailsBefore | undefined {
+  #tailsBefore({ virtual, skew, firstPfn }: SectionMap): TailsBefore | undefined {
     const { compoundHead, bytes } = this.#page
-    if (compoundHead === undefined || !this.#classifier.isTail(this.#words, first)) return undefined
+    const first = skew / 4
+    if (compoundHead === undefined || !this.#classifier.rules.isTail(this.#words, first)) return undefined
     const low = this.#words[first + compoundHead] as number
     const high = this.#words[first + compoundHead + 1] as number
     const info = (BigInt(high >>> 0) << 32n) | BigInt((low & ~1) >>> 0)
     const address = high === MASK_HIGH_WORD ? virtual & info : info
     const pair = this.#memory.read(address, bytes * 2)
-    const head = pair && this.#classifier.headAt(new Int32Array(pair.buffer), 0)
+    const head = pair && this.#classifier.rules.headAt(new Int32Array(pair.buffer), 0)
     if (!head) return undefined
     const frames = 2 ** head.order
     const headPfn = firstPfn - (firstPfn % frames)

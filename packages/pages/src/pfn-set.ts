@@ -1,17 +1,17 @@
+import { CHUNK_FRAMES, FrameChunk } from './frame-chunk.ts'
 import { endOf, type PfnRange } from './pfn-range.ts'
 
-const WORD_BITS = 32
-const CHUNK_SHIFT = 15
-const CHUNK_FRAMES = 1 << CHUNK_SHIFT
-const CHUNK_WORDS = CHUNK_FRAMES / WORD_BITS
-
 /**
- * A set of page frames: one bit a frame, in chunks of 32768 frames (4 KiB of memory) that exist only where something is
- * set, so that a guest with memory at the far end of its address space costs no more than one without.
+ * A set of page frames, in chunks of 32768 that exist only where something is set: neither does a guest with memory at the
+ * far end of its address space cost more than one without, nor a long run more than a short one. A chunk takes a bit a frame
+ * at most, less where its runs are few and were added in ascending order.
  */
 export class PfnSet {
-  readonly #chunks = new Map<number, Uint32Array>()
+  readonly #chunks = new Map<number, FrameChunk>()
   #size = 0
+  // What was looked up last: neighbours are asked for in turns.
+  #lastKey = -1
+  #last: FrameChunk | undefined
 
   static of(ranges: Iterable<PfnRange>): PfnSet {
     const set = new PfnSet()
@@ -25,38 +25,47 @@ export class PfnSet {
   }
 
   has(pfn: number): boolean {
-    const chunk = this.#chunks.get(Math.floor(pfn / CHUNK_FRAMES))
-    if (!chunk) return false
-    const bit = pfn % CHUNK_FRAMES
-    return (((chunk[bit >>> 5] as number) >>> (bit & 31)) & 1) === 1
+    const key = Math.floor(pfn / CHUNK_FRAMES)
+    return this.#chunk(key)?.has(pfn - key * CHUNK_FRAMES) ?? false
   }
 
   add(range: PfnRange): void {
-    this.#write(range, true)
+    checkRange(range)
+    const end = endOf(range)
+    for (let at = range.start; at < end; ) {
+      const key = Math.floor(at / CHUNK_FRAMES)
+      const first = key * CHUNK_FRAMES
+      const to = Math.min(end - first, CHUNK_FRAMES)
+      const chunk = this.#chunk(key) ?? this.#newChunk(key)
+      const before = chunk.count
+      chunk.add(at - first, to)
+      this.#size += chunk.count - before
+      at = first + to
+    }
   }
 
   delete(range: PfnRange): void {
-    this.#write(range, false)
+    checkRange(range)
+    const end = endOf(range)
+    for (let at = range.start; at < end; ) {
+      const key = Math.floor(at / CHUNK_FRAMES)
+      const first = key * CHUNK_FRAMES
+      const to = Math.min(end - first, CHUNK_FRAMES)
+      this.#deleteIn(key, at - first, to)
+      at = first + to
+    }
   }
 
   /** First frame at or after `pfn` and below `limit` whose membership is `wanted`, or `limit` when there is none. */
   next(pfn: number, wanted: boolean, limit: number): number {
-    let at = pfn
-    while (at < limit) {
-      const chunk = this.#chunks.get(Math.floor(at / CHUNK_FRAMES))
-      if (!chunk) {
-        if (!wanted) return at
-        at = (Math.floor(at / CHUNK_FRAMES) + 1) * CHUNK_FRAMES
-        continue
-      }
-      const bit = at % CHUNK_FRAMES
-      const word = chunk[bit >>> 5] as number
-      const rest = (wanted ? word : ~word) >>> (bit & 31)
-      if (rest !== 0) {
-        const found = at + (31 - Math.clz32(rest & -rest))
-        return Math.min(found, limit)
-      }
-      at += WORD_BITS - (bit & 31)
+    for (let at = pfn; at < limit; ) {
+      const key = Math.floor(at / CHUNK_FRAMES)
+      const first = key * CHUNK_FRAMES
+      const chunk = this.#chunk(key)
+      if (!chunk && !wanted) return at
+      const found = chunk ? chunk.next(at - first, wanted) : CHUNK_FRAMES
+      if (found < CHUNK_FRAMES) return Math.min(first + found, limit)
+      at = first + CHUNK_FRAMES
     }
     return limit
   }
@@ -91,54 +100,48 @@ export class PfnSet {
 
   /** Number of frames of the set inside `within`. */
   countIn(within: PfnRange): number {
+    const limit = endOf(within)
     let frames = 0
-    for (const run of this.runs(within)) frames += run.count
+    for (let at = this.next(within.start, true, limit); at < limit; ) {
+      const end = this.next(at, false, limit)
+      frames += end - at
+      at = this.next(end, true, limit)
+    }
     return frames
   }
 
-  #write(range: PfnRange, value: boolean): void {
-    if (
-      !Number.isSafeInteger(range.start) ||
-      !Number.isSafeInteger(range.count) ||
-      range.start < 0 ||
-      range.count < 0
-    ) {
-      throw new RangeError(`not a range of frames: start ${range.start}, count ${range.count}`)
+  #chunk(key: number): FrameChunk | undefined {
+    if (key !== this.#lastKey) {
+      this.#lastKey = key
+      this.#last = this.#chunks.get(key)
     }
-    const end = endOf(range)
-    let at = range.start
-    while (at < end) {
-      const key = Math.floor(at / CHUNK_FRAMES)
-      const chunkEnd = Math.min(end, (key + 1) * CHUNK_FRAMES)
-      let chunk = this.#chunks.get(key)
-      if (!chunk && value) {
-        chunk = new Uint32Array(CHUNK_WORDS)
-        this.#chunks.set(key, chunk)
-      }
-      if (chunk) this.#size += writeBits(chunk, at % CHUNK_FRAMES, (at % CHUNK_FRAMES) + (chunkEnd - at), value)
-      at = chunkEnd
-    }
+    return this.#last
+  }
+
+  #newChunk(key: number): FrameChunk {
+    const chunk = new FrameChunk()
+    this.#chunks.set(key, chunk)
+    this.#lastKey = key
+    this.#last = chunk
+    return chunk
+  }
+
+  /** Frames [from, to) of one chunk. */
+  #deleteIn(key: number, from: number, to: number): void {
+    const chunk = this.#chunk(key)
+    if (!chunk) return
+    const before = chunk.count
+    if (to - from < CHUNK_FRAMES) chunk.delete(from, to)
+    const after = to - from < CHUNK_FRAMES ? chunk.count : 0
+    this.#size += after - before
+    if (after > 0) return
+    this.#chunks.delete(key)
+    this.#last = undefined
   }
 }
 
-/** Sets or clears bits [from, to) and returns by how many the number of set bits changed. */
-function writeBits(chunk: Uint32Array, from: number, to: number, value: boolean): number {
-  let change = 0
-  for (let bit = from; bit < to; ) {
-    const index = bit >>> 5
-    const inWord = Math.min(WORD_BITS - (bit & 31), to - bit)
-    const mask = inWord === WORD_BITS ? 0xffff_ffff : (((1 << inWord) - 1) << (bit & 31)) >>> 0
-    const before = chunk[index] as number
-    const after = (value ? before | mask : before & ~mask) >>> 0
-    chunk[index] = after
-    change += countBits(after) - countBits(before)
-    bit += inWord
+function checkRange({ start, count }: PfnRange): void {
+  if (!Number.isSafeInteger(start) || !Number.isSafeInteger(count) || start < 0 || count < 0) {
+    throw new RangeError(`not a range of frames: start ${start}, count ${count}`)
   }
-  return change
-}
-
-function countBits(word: number): number {
-  let v = word - ((word >>> 1) & 0x5555_5555)
-  v = (v & 0x3333_3333) + ((v >>> 2) & 0x3333_3333)
-  return (((v + (v >>> 4)) & 0x0f0f_0f0f) * 0x0101_0101) >>> 24
 }

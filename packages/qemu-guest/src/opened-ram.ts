@@ -70,7 +70,7 @@ export class OpenedRam implements GuestMemory, OfflineQuery {
     return this.#ram.filePieces(range)
   }
 
-  backing(options: BackingOptions): AsyncGenerator<BackingRun> {
+  backing(options: BackingOptions): AsyncIterable<BackingRun> {
     return answerBacking(options, (within) => this.#runs(within))
   }
 
