@@ -3,6 +3,7 @@ import { type ByteRange, cachestat, dataRanges, fileSystemType, pageSize } from 
 import { checkDataRanges, clip } from './data-list.ts'
 import { checkPart, closeOnce, type FilePart, openRegularFile } from './file-part.ts'
 import { HostMemoryError } from './host-memory-error.ts'
+import { KnownData } from './known-data.ts'
 import { hugetlbRam } from './hugetlb-ram.ts'
 import { type BackingBytes, bytesByState, checkInside, maximalRuns, type RamSource } from './ram-source.ts'
 import { readFully } from './read-fully.ts'
@@ -25,7 +26,7 @@ export function openFileRam(options: {
   try {
     const part = { fd, about: options.path, offsetBytes: options.offsetBytes, sizeBytes: options.sizeBytes }
     if (options.data !== undefined) return listedFileRam(part, options.data)
-    return fileSystemType(fd).name === 'hugetlbfs' ? hugetlbRam(part) : sharedFileRam(part)
+    return fileSystemType(fd).name === 'hugetlbfs' ? hugetlbRam(part) : keptFileRam(part)
   } catch (error) {
     closeSync(fd)
     throw error
@@ -38,6 +39,17 @@ export function openFileRam(options: {
  * allocates nothing in a hole.
  */
 export function sharedFileRam(part: FilePart): RamSource {
+  return fileRam(part, (within) => dataOf(part, within))
+}
+
+/** The same for a file that nobody writes through a mapping: its holes are looked for once as long as it does not change. */
+function keptFileRam(part: FilePart): RamSource {
+  const whole = { startBytes: part.offsetBytes, endBytes: part.offsetBytes + part.sizeBytes }
+  const known = new KnownData(part.fd, whole, (within) => dataOf(part, within))
+  return fileRam(part, (within) => known.ranges(within))
+}
+
+function fileRam(part: FilePart, data: (within: ByteRange) => Iterable<ByteRange>): RamSource {
   checkPart(part)
   const { fd, offsetBytes, sizeBytes } = part
   const source: RamSource = {
@@ -50,7 +62,7 @@ export function sharedFileRam(part: FilePart): RamSource {
     backing(within) {
       checkInside(within, sizeBytes)
       const inFile = { startBytes: within.startBytes + offsetBytes, endBytes: within.endBytes + offsetBytes }
-      return maximalRuns(withHoles(dataOf(part, inFile), inFile, offsetBytes))
+      return maximalRuns(withHoles(data(inFile), inFile, offsetBytes))
     },
     read(at, into) {
       checkInside({ startBytes: at, endBytes: at + into.length }, sizeBytes)

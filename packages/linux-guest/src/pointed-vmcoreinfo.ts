@@ -14,6 +14,8 @@ const PIECE_FRAMES = 64
 const MAX_IMAGE_FRAMES = 2 ** 17
 /** Pages that are followed at most: a real image points to some thousand outside itself. */
 const MAX_FOLLOWED = 2 ** 16
+/** How far the kernel's variables for one thing stand from another, in words of 32 bits. */
+const BESIDE_WORDS = 16
 /** Root tables that are tried: one kernel's lead to the same image, whichever process they are of. */
 const MAX_TABLES = 64
 /** Pages that are followed for the page of a kernel that is known already, which is only to be protected. */
@@ -54,11 +56,17 @@ export function* pointedVmcoreinfo(
  * release. Undefined where that is not found soon.
  */
 export function vmcoreinfoPlace(kernel: Kernel): number | undefined {
+  // Beside the address the kernel keeps the length of the text: where that stands, few pages are to be looked at.
+  return placeBeside(kernel, kernel.info.text.length) ?? placeBeside(kernel, undefined)
+}
+
+function placeBeside(kernel: Kernel, beside: number | undefined): number | undefined {
   const { memory, architecture, info } = kernel
   const release = info.text.slice(0, info.text.indexOf('\n') + 1)
   const followed = new PfnSet()
   const page = new Uint8Array(memory.frames.frameBytes)
-  const image = { ...architecture.image, searched: new PfnSet(), isImage: (run: MappedRun) => isImage(kernel, run) }
+  const isImageRun = (run: MappedRun): boolean => isImage(kernel, run)
+  const image = { ...architecture.image, searched: new PfnSet(), isImage: isImageRun, beside }
   for (const pointer of pointers(memory, image)) {
     const pfn = memory.toPfn(pointer)
     if (pfn === undefined || followed.has(pfn)) continue
@@ -76,6 +84,8 @@ interface SearchedImage {
   readonly searched: PfnSet
   /** Which of what is mapped there is image; all when left out. */
   readonly isImage?: (run: MappedRun) => boolean
+  /** Of addresses only those that have this number, of 32 bits, within some words. */
+  readonly beside?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -100,10 +110,19 @@ function* pointers(memory: KernelMemory, image: SearchedImage): Generator<bigint
       const high = words[at + 1] as number
       // The kernel's half begins with ones; frames that could not be read hold nothing else.
       if (high >>> 24 !== 0xff || high === imageHigh || ((words[at] as number) & pageMask) !== 0) continue
+      if (image.beside !== undefined && !isBeside(words, at, image.beside)) continue
       if (readable[Math.floor(at / perFrame)] === 1)
         yield (BigInt(high >>> 0) << 32n) | BigInt((words[at] as number) >>> 0)
     }
   }
+}
+
+/** Whether `number` stands within BESIDE_WORDS of words[at], as 64 bits. */
+function isBeside(words: Int32Array, at: number, number: number): boolean {
+  for (let other = Math.max(0, at - BESIDE_WORDS); other <= at + BESIDE_WORDS; other += 2) {
+    if (words[other] === number && words[other + 1] === 0) return true
+  }
+  return false
 }
 
 /**

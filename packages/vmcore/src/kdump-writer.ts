@@ -43,7 +43,7 @@ export async function startKdump(
 
   const table = new AppendBuffer(sink, plan.descriptors, DESCRIPTOR_BUFFER_BYTES)
   const readBack = sink.readBack?.bind(sink)
-  const known = readBack && new SharedPages(readBack, header.pageBytes)
+  const known = readBack && new SharedPages(readBack, { maxBytes: header.pageBytes, pages: frames.storedCount })
   let end = plan.data
   let sharedPages = 0
   let zeroPage: number | undefined

@@ -2,13 +2,15 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { placePages, SharedPages } from './shared-pages.ts'
 
+const about = { maxBytes: 16, pages: 100 }
+
 /** A file that is written batch by batch. */
 function growing() {
   let file = Buffer.alloc(0)
   const pages = new SharedPages((into, position) => {
     if (position + into.length > file.length) throw new Error(`bytes from ${position} on are not written yet`)
     file.copy(into, 0, position)
-  }, 16)
+  }, about)
   return {
     place(contents: readonly Buffer[], printOf: (content: Buffer) => number) {
       const start = file.length
@@ -70,7 +72,7 @@ test('a page is stored once, in one batch and in two', () => {
 })
 
 test('positions beyond 4 GiB are remembered whole', () => {
-  const pages = new SharedPages((into) => into.fill(1), 16)
+  const pages = new SharedPages((into) => into.fill(1), about)
   pages.add(9, 2, 2 ** 40 + 3)
   expect(pages.find(9, Buffer.from([1, 1]), 0, 2, 2 ** 41)).toBe(2 ** 40 + 3)
   expect(pages.find(9, Buffer.from([1, 2]), 0, 2, 2 ** 41)).toBeUndefined()

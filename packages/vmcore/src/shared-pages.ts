@@ -1,7 +1,10 @@
 import { asBuffer } from './zero-page.ts'
 
-/** Pages that are remembered: a power of two, so that the lowest bits of a print are its place. */
-const SLOTS = 1 << 19
+/** Pages that are remembered, at most and at least. */
+const MAX_SLOTS = 1 << 19
+const MIN_SLOTS = 1 << 10
+/** Prints come to the place of another seldom enough with so many slots a page. */
+const SLOTS_PER_PAGE = 2
 /** Words of a slot, which lie in one cache line: print, size, position as two halves. */
 const SLOT_WORDS = 4
 const HALF = 2 ** 32
@@ -12,17 +15,23 @@ export type ReadBack = (into: Uint8Array, position: number) => void
 /**
  * Finds stored pages with the very bytes of a new one, so that both can stand in the file once. A print, which whoever
  * compressed the page makes of its content, leads to a page that may be equal; all bytes are then compared, so that prints
- * need not be good and a guest that makes them collide only keeps pages from being shared. Remembers 2^19 prints, in
- * 8 MiB, each until another comes to its place.
+ * need not be good and a guest that makes them collide only keeps pages from being shared. Remembers up to 2^19 prints, in
+ * up to 8 MiB, each until another comes to its place.
  */
 export class SharedPages {
   readonly #readBack: ReadBack
-  readonly #slots = new Uint32Array(SLOTS * SLOT_WORDS)
+  readonly #slots: Uint32Array
+  /** Of a print: a power of two of slots, so that its lowest bits are its place. */
+  readonly #mask: number
   readonly #stored: Buffer
 
-  /** `maxBytes`: the most that a stored page has. */
-  constructor(readBack: ReadBack, maxBytes: number) {
+  /** `maxBytes`: the most that a stored page has. `pages`: about how many there will be, so that few take little memory. */
+  constructor(readBack: ReadBack, { maxBytes, pages }: { maxBytes: number; pages: number }) {
+    let slots = MIN_SLOTS
+    while (slots < MAX_SLOTS && slots < pages * SLOTS_PER_PAGE) slots *= 2
     this.#readBack = readBack
+    this.#slots = new Uint32Array(slots * SLOT_WORDS)
+    this.#mask = slots - 1
     this.#stored = Buffer.alloc(maxBytes)
   }
 
@@ -32,7 +41,7 @@ export class SharedPages {
    */
   find(print: number, payload: Buffer, at: number, size: number, start: number): number | undefined {
     const slots = this.#slots
-    const slot = slotOf(print)
+    const slot = (print & this.#mask) * SLOT_WORDS
     if (slots[slot] !== print || slots[slot + 1] !== size) return undefined
     const position = (slots[slot + 2] as number) + (slots[slot + 3] as number) * HALF
     if (position >= start) {
@@ -45,16 +54,12 @@ export class SharedPages {
 
   /** Remembers a page of `size` bytes, at least one, that stands, or will stand, at `position`. */
   add(print: number, size: number, position: number): void {
-    const slot = slotOf(print)
+    const slot = (print & this.#mask) * SLOT_WORDS
     this.#slots[slot] = print
     this.#slots[slot + 1] = size
     this.#slots[slot + 2] = position % HALF
     this.#slots[slot + 3] = Math.floor(position / HALF)
   }
-}
-
-function slotOf(print: number): number {
-  return (print & (SLOTS - 1)) * SLOT_WORDS
 }
 
 /** What a batch has left once pages that stand in the file already are taken out of it. */
