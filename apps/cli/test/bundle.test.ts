@@ -91,7 +91,10 @@ describe('a command loads what it uses and nothing else', () => {
   })
 
   test.each([
-    ['dump-compress-worker.js', /^packages\/(native|dump\/src\/(compress-|batch-slots)|vmcore\/src\/zero-page)/],
+    [
+      'dump-compress-worker.js',
+      /^packages\/((native|vmcore|layout|pages)\/|dump\/src\/(compress-|batch-slots|decompress))/,
+    ],
     [
       'dump-check-pages-worker.js',
       /^packages\/(vmcore|layout|pages|native|dump\/src\/(check-pages-worker|decompress))/,

@@ -1,17 +1,34 @@
+import type { OpenPageChecker } from '@ullage/vmcore'
 import { Worker } from 'node:worker_threads'
-import type { CompressDone, CompressMemory, CompressOrder, CompressWorkerData } from './compress-worker.ts'
+import type {
+  CheckDone,
+  CheckFile,
+  CheckOrder,
+  CompressDone,
+  CompressMemory,
+  CompressOrder,
+  CompressWorkerData,
+} from './compress-worker.ts'
+
+/** Tables of pages that each thread is given ahead. */
+const TABLES_AHEAD = 2
+
+type Done = CompressDone | CheckDone
 
 /** In a checkout the sources run as they are; in a package the JavaScript made of them does. */
 const fromSource = import.meta.url.endsWith('.ts')
 
-/** Threads that read and compress. Made before it is known what they will work on, for they take a while to start. */
+/**
+ * Threads that read and compress, and later check what was written. Made before it is known what they will work on, for they
+ * take a while to start.
+ */
 export class CompressPool implements Disposable {
   readonly jobs: number
   /** Resolves when every thread waits for orders; rejects when one ends before. */
   readonly ready: Promise<void>
   readonly #workers: readonly Worker[]
   readonly #load: number[]
-  readonly #pending = new Map<number, { resolve: (done: CompressDone) => void; reject: (error: Error) => void }>()
+  readonly #pending = new Map<number, { resolve: (done: Done) => void; reject: (error: Error) => void }>()
   #failed: Error | undefined
   #lastId = 0
 
@@ -33,6 +50,26 @@ export class CompressPool implements Disposable {
 
   /** Has one thread carry out an order. Rejects when a thread has ended. */
   run(order: Omit<CompressOrder, 'id'>): Promise<CompressDone> {
+    return this.#ask(order)
+  }
+
+  /** A checker of one file in these threads, which are to have nothing else to do. It ends with them. */
+  readonly checker: OpenPageChecker = (file) => {
+    for (const worker of this.#workers) worker.postMessage({ file } satisfies CheckFile)
+    return {
+      width: this.jobs * TABLES_AHEAD,
+      check: async ({ count, positions, sizes, flags }) => {
+        const table = { count, positions, sizes, flags }
+        return (await this.#ask<CheckDone>({ table })).findings
+      },
+      finish: async () => {
+        if (this.#failed) throw this.#failed
+      },
+      [Symbol.asyncDispose]: async () => undefined,
+    }
+  }
+
+  #ask<T extends Done>(order: Omit<CompressOrder, 'id'> | Omit<CheckOrder, 'id'>): Promise<T> {
     if (this.#failed) return Promise.reject(this.#failed)
     let least = 0
     for (let i = 1; i < this.#load.length; i++) {
@@ -41,8 +78,9 @@ export class CompressPool implements Disposable {
     this.#load[least] = (this.#load[least] as number) + 1
     const id = ++this.#lastId
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject })
-      this.#workers[least]?.postMessage({ ...order, id } satisfies CompressOrder)
+      // A thread answers an order with what that order asks for.
+      this.#pending.set(id, { resolve: resolve as (done: Done) => void, reject })
+      this.#workers[least]?.postMessage({ ...order, id } satisfies CompressOrder | CheckOrder)
     })
   }
 
@@ -58,7 +96,7 @@ export class CompressPool implements Disposable {
       workerData,
       execArgv: fromSource ? ['--conditions=@ullage/source'] : [],
     })
-    worker.on('message', (done: CompressDone) => {
+    worker.on('message', (done: Done) => {
       this.#load[index] = (this.#load[index] as number) - 1
       const waiting = this.#pending.get(done.id)
       this.#pending.delete(done.id)

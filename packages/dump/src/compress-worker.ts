@@ -1,8 +1,10 @@
 import { openCodec } from '@ullage/native'
+import { type CheckedFile, type PageFindings, type PageTable, PageVerifier } from '@ullage/vmcore'
 import { readSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { SlotLayout } from './batch-slots.ts'
 import { BatchCompressor, type CompressSettings } from './compress-batch.ts'
+import { openDecompress } from './decompress.ts'
 
 /** What a compressing thread is started with. */
 export interface CompressWorkerData {
@@ -32,6 +34,23 @@ export interface CompressOrder {
   readonly count: number
 }
 
+/** A file whose pages are checked, before the first order that asks for it. */
+export interface CheckFile {
+  readonly file: CheckedFile
+}
+
+/** Check the pages of a table. */
+export interface CheckOrder {
+  readonly id: number
+  readonly table: PageTable
+}
+
+/** A table is done. */
+export interface CheckDone {
+  readonly id: number
+  readonly findings: PageFindings
+}
+
 /** An order is done, and its payloads take `bytes`. `unread`: a piece could not be read, and nothing was compressed. */
 export interface CompressDone {
   readonly id: number
@@ -43,22 +62,33 @@ const { codec: codecName } = workerData as CompressWorkerData
 const codec = codecName === undefined ? undefined : openCodec(codecName)
 let store: Uint8Array = new Uint8Array(0)
 let compressors: readonly BatchCompressor[] = []
+let verifier: PageVerifier | undefined
 
-parentPort?.on('message', (message: CompressOrder | CompressMemory) => {
-  if ('store' in message) {
-    const { settings } = message
-    store = new Uint8Array(message.store)
-    compressors = Array.from(
-      { length: message.batches },
-      (_, index) => new BatchCompressor(message, index, settings, codec),
-    )
-    return
-  }
-  const { id, at, pieces, batch, count } = message
+parentPort?.on('message', (message: CompressMemory | CompressOrder | CheckFile | CheckOrder) => {
+  if ('store' in message) use(message)
+  else if ('file' in message) verifier = new PageVerifier(message.file, openDecompress())
+  else if ('table' in message) check(message)
+  else compress(message)
+})
+
+function use(memory: CompressMemory): void {
+  store = new Uint8Array(memory.store)
+  compressors = Array.from(
+    { length: memory.batches },
+    (_, index) => new BatchCompressor(memory, index, memory.settings, codec),
+  )
+}
+
+function check({ id, table }: CheckOrder): void {
+  if (!verifier) throw new RangeError('no file to check')
+  parentPort?.postMessage({ id, findings: verifier.check(table) } satisfies CheckDone)
+}
+
+function compress({ id, at, pieces, batch, count }: CompressOrder): void {
   const unread = !readPieces(pieces, at)
   const bytes = unread || batch === undefined ? 0 : compressorOf(batch).compress(count, at)
   parentPort?.postMessage({ id, bytes, unread } satisfies CompressDone)
-})
+}
 
 function compressorOf(batch: number): BatchCompressor {
   const compressor = compressors[batch]
@@ -70,7 +100,7 @@ function compressorOf(batch: number): BatchCompressor {
 function readPieces(pieces: readonly number[], start: number): boolean {
   let at = start
   for (let i = 0; i < pieces.length; i += 3) {
-    const [fd, offsetBytes, sizeBytes] = pieces.slice(i, i + 3) as [number, number, number]
+    const [fd, offsetBytes, sizeBytes] = [pieces[i], pieces[i + 1], pieces[i + 2]] as [number, number, number]
     for (let done = 0; done < sizeBytes; ) {
       const read = tryRead(fd, at + done, sizeBytes - done, offsetBytes + done)
       if (read === 0) return false

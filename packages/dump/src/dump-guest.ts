@@ -131,7 +131,7 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
     release,
   })
   const written = performance.now()
-  const sha256 = await readBack(artifact.partialPath, summary, options)
+  const sha256 = await readBack(artifact.partialPath, { summary, pool, options })
   const done = performance.now()
   const finished = buildReport({
     ...report,
@@ -226,10 +226,13 @@ function readyStore(writeBytes: number, memoryBytes: number): SharedArrayBuffer 
 }
 
 /** Reads the file back, every page of it where that is wanted. Returns its sha256. */
-async function readBack(path: string, summary: VmcoreSummary, options: DumpOptions): Promise<string> {
+async function readBack(
+  path: string,
+  { summary, pool, options }: { summary: VmcoreSummary; pool: CompressPool; options: DumpOptions },
+): Promise<string> {
   const signal = options.signal ? { signal: options.signal } : {}
   if (!options.verify) return (await hashFile(path, options.signal)).sha256
-  const verified = await verifyArtifact(path, { jobs: options.jobs, ...signal, ...progressOf(options, 'verify') })
+  const verified = await verifyArtifact(path, { checker: pool.checker, ...signal, ...progressOf(options, 'verify') })
   refuseUnlessWhole(summary, verified)
   return verified.sha256
 }

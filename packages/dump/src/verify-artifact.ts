@@ -1,4 +1,4 @@
-import { openVmcore, type VerifySummary, verifyVmcore } from '@ullage/vmcore'
+import { type OpenPageChecker, openVmcore, type VerifySummary, verifyVmcore } from '@ullage/vmcore'
 import { openDecompress } from './decompress.ts'
 import { DumpError } from './dump-error.ts'
 import { dumpDefaults } from './dump-options.ts'
@@ -10,6 +10,8 @@ const threadModule = new URL(fromSource ? './check-pages-worker.ts' : './check-p
 export interface VerifyOptions {
   /** Threads that decompress, at most; `dumpDefaults.jobs` unless it says otherwise. A small file needs none. */
   readonly jobs?: number
+  /** Checks the pages instead, in threads that are there already. */
+  readonly checker?: OpenPageChecker
   readonly signal?: AbortSignal
   /** Told pages done, of how many. */
   readonly onProgress?: (done: number, total: number) => void
@@ -27,19 +29,19 @@ export interface VerifiedArtifact extends VerifySummary, HashedFile {
  * speaks of.
  */
 export async function verifyArtifact(path: string, options: VerifyOptions = {}): Promise<VerifiedArtifact> {
-  const { jobs = dumpDefaults.jobs, onProgress } = options
+  const { jobs = dumpDefaults.jobs, checker, onProgress } = options
   await using vmcore = await openVmcore(path)
   using decompress = openDecompress()
   const stop = new AbortController()
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal
-  const threads = { jobs, module: threadModule }
+  const how = checker ? { checker } : { threads: { jobs, module: threadModule } }
   const hashing = orStop(
     stop,
     vmcore.bytes.lend(({ fd }) => hashFile(fd, signal)),
   )
   const verifying = orStop(
     stop,
-    verifyVmcore(vmcore, { decompress, threads, signal, ...(onProgress ? { onProgress } : {}) }),
+    verifyVmcore(vmcore, { decompress, ...how, signal, ...(onProgress ? { onProgress } : {}) }),
   )
   await Promise.allSettled([hashing, verifying])
   // The reason is what failed first.

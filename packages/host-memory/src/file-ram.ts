@@ -2,6 +2,7 @@ import { closeSync, fstatSync } from 'node:fs'
 import { type ByteRange, cachestat, dataRanges, fileSystemType, pageSize } from '@ullage/native'
 import { checkDataRanges, clip } from './data-list.ts'
 import { checkPart, closeOnce, type FilePart, openRegularFile } from './file-part.ts'
+import { hasSwap } from './has-swap.ts'
 import { HostMemoryError } from './host-memory-error.ts'
 import { KnownData } from './known-data.ts'
 import { hugetlbRam } from './hugetlb-ram.ts'
@@ -70,6 +71,8 @@ function fileRam(part: FilePart, data: (within: ByteRange) => Iterable<ByteRange
     },
     figures() {
       const backedBytes = allocatedBytes(part) ?? bytesByState(source).backed
+      // Counting takes the kernel a while, and without swap no page of shmem is anywhere else.
+      if (fileSystemType(fd).name === 'tmpfs' && !hasSwap()) return { backedBytes, residentBytes: backedBytes }
       const stat = cachestat(fd, offsetBytes, sizeBytes)
       const residentBytes = stat ? Math.min(backedBytes, stat.cachePages * pageSize()) : backedBytes
       return { backedBytes, residentBytes }

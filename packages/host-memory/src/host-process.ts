@@ -17,7 +17,7 @@ export interface HostProcess extends Disposable {
   readonly memFd: number
   readonly pagemap: PagemapReader
   /** Its areas as they are now, ascending. Throws HostMemoryError `GONE` when it has ended. */
-  areas(): Vma[]
+  areas(): readonly Vma[]
 }
 
 /**
@@ -48,6 +48,8 @@ export function openHostProcess(pid: number): HostProcess {
     const pagemapFd = openFile(`${folder}/pagemap`, 'the pagemap')
     const memFd = openFile(`${folder}/mem`, 'the memory')
     const pageBytes = pageSize()
+    let text = ''
+    let areas: readonly Vma[] = []
     return {
       pid,
       about,
@@ -56,9 +58,13 @@ export function openHostProcess(pid: number): HostProcess {
       memFd,
       pagemap: new PagemapReader({ fd: pagemapFd, pageBytes, about }),
       areas() {
-        const text = readAll(mapsFd, about)
-        if (text === '') throw new HostMemoryError('GONE', `${about} has ended: its memory map is empty`)
-        return parseProcessMap(text)
+        const now = readAll(mapsFd, about)
+        if (now === '') throw new HostMemoryError('GONE', `${about} has ended: its memory map is empty`)
+        if (now !== text) {
+          areas = parseProcessMap(now)
+          text = now
+        }
+        return areas
       },
       [Symbol.dispose]: close,
     }
@@ -70,13 +76,11 @@ export function openHostProcess(pid: number): HostProcess {
 
 /** What is in a file of /proc from its start, whose size cannot be asked. */
 function readAll(fd: number, about: string): string {
-  const parts: Buffer[] = []
-  let at = 0
-  for (;;) {
-    const part = Buffer.alloc(65_536)
-    const count = readChunk(fd, part, at, about)
-    if (count === 0) return Buffer.concat(parts).toString('utf8')
-    parts.push(part.subarray(0, count))
+  let bytes = Buffer.allocUnsafeSlow(65_536)
+  for (let at = 0; ; ) {
+    if (at === bytes.length) bytes = Buffer.concat([bytes, Buffer.allocUnsafeSlow(at)])
+    const count = readChunk(fd, bytes.subarray(at), at, about)
+    if (count === 0) return bytes.toString('utf8', 0, at)
     at += count
   }
 }

@@ -1,6 +1,14 @@
 import { openHostProcess } from '@ullage/host-memory'
 import type { OpenGuest } from '@ullage/offline-query'
-import { lockGuest, QmpClient, qemuProcess, queryTarget, refuseUnsuitable, startGuardian } from '@ullage/qemu'
+import {
+  guestStatus,
+  lockGuest,
+  QmpClient,
+  qemuProcess,
+  queryTarget,
+  refuseUnsuitable,
+  startGuardian,
+} from '@ullage/qemu'
 import { openLiveRam } from './live-ram.ts'
 import { type BalloonTraits, liveWarnings } from './live-warnings.ts'
 import { machineOfTarget } from './machine-of.ts'
@@ -31,9 +39,10 @@ export async function openQemuGuest(socketPath: string, options: OpenQemuGuestOp
   return translatedAsync(async () => {
     await using opened = new OpenResources()
     const lock = opened.use(lockGuest(socketPath, { stateDir }))
-    const guardian = options.pauses ? startGuardian(socketPath, { stateDir, lockFd: lock.fd, scope }) : undefined
-    opened.defer(() => guardian?.disarm())
     const client = opened.use(await QmpClient.connect(socketPath, { signal }))
+    const isToPause = options.pauses === true && (await guestStatus(client)) === 'running'
+    const guardian = isToPause ? startGuardian(socketPath, { stateDir, lockFd: lock.fd, scope }) : undefined
+    opened.defer(() => guardian?.disarm())
     await refuseUnsuitable(client, { signal })
     const machine = machineOfTarget(await queryTarget(client, { signal }))
     const process = opened.use(openHostProcess((await qemuProcess(client, { signal })).pid))
