@@ -115,9 +115,8 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
     level,
     compression,
   })
-  const frames = vmcoreFramesOf(source.plan)
   const start = { kdump: startKdump, flattened: startFlattened, elf: startElf }[options.format]
-  const writer: VmcoreWriter = await start(artifact, header, frames)
+  const startWriter = () => start(artifact, header, vmcoreFramesOf(source.plan))
   const copyBytes = lease?.mode === 'paused' ? options.memoryBytes : 0
   const { summary, copied } = await compressAndWrite({
     source,
@@ -125,7 +124,7 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
     level,
     codec,
     pool,
-    writer,
+    startWriter,
     copyBytes,
     store,
     release,
@@ -188,17 +187,17 @@ async function compressAndWrite(options: {
   level: number
   codec: PageCodec | undefined
   pool: CompressPool
-  writer: VmcoreWriter
+  startWriter: () => Promise<VmcoreWriter>
   copyBytes: number
   store: SharedArrayBuffer | undefined
   release: () => Promise<void>
 }): Promise<{ summary: VmcoreSummary; copied: number }> {
-  const { codec, pool, writer, copyBytes, store } = options
+  const { codec, pool, startWriter, copyBytes, store } = options
   const { memory, plan } = options.source
   const { frameBytes } = memory
   const total = plan.write.size + plan.zero.size
   const { onProgress, signal } = options.options
-  const copied = await writePages({
+  return await writePages({
     memory,
     plan,
     pool,
@@ -208,14 +207,13 @@ async function compressAndWrite(options: {
       compressedFlag: codec ? pageFlags[codec.name] : 0,
     },
     maxCompressedBytes: codec?.maxCompressedBytes(frameBytes) ?? frameBytes,
-    writer,
+    startWriter,
     copyBytes,
     store,
     onAllRead: options.release,
     ...(signal ? { signal } : {}),
     ...(onProgress ? { onProgress: (done: number) => onProgress({ stage: 'write', done, total }) } : {}),
   })
-  return { summary: await writer.finish(), copied }
 }
 
 /** Memory for what a rehearsal found is to be written, and some more; undefined where that is more than may be used. */

@@ -1,7 +1,7 @@
 import { adviseHugePages } from '@ullage/native'
 import { type GuestMemory, OfflineError } from '@ullage/offline-query'
 import type { PfnRange } from '@ullage/pages'
-import type { VmcoreWriter } from '@ullage/vmcore'
+import type { VmcoreSummary, VmcoreWriter } from '@ullage/vmcore'
 import { batchPages, batchSlot, type BatchSlot, slotLayout } from './batch-slots.ts'
 import type { CompressSettings } from './compress-batch.ts'
 import type { CompressPool } from './compress-pool.ts'
@@ -17,7 +17,8 @@ export interface WritePagesOptions {
   readonly settings: CompressSettings
   /** The most bytes that a compressed page takes. */
   readonly maxCompressedBytes: number
-  readonly writer: VmcoreWriter
+  /** Called once, when the guest's memory is needed no more where pages are copied: what stands before them is much to write. */
+  readonly startWriter: () => Promise<VmcoreWriter>
   /** Pages of up to so many bytes are copied at once, so that the guest is needed no longer than that takes; 0 for none. */
   readonly copyBytes: number
   /** Memory for them that is ready; other memory is taken where they need more. */
@@ -32,10 +33,10 @@ export interface WritePagesOptions {
 /**
  * Reads every frame of the plan's `write` set once, and hands it to the writer, compressed, in ascending order with the
  * zero descriptors in between. The pool's threads read and compress, where guest memory lies in files; else this thread
- * reads. Writing goes on meanwhile. The number of batches bounds what is in flight. Returns the bytes that were copied
- * before the first was compressed: 0 when there are more than `copyBytes`.
+ * reads. Writing goes on meanwhile. The number of batches bounds what is in flight. Returns what the writer says at the end,
+ * and the bytes that were copied before the first was compressed: 0 when there are more than `copyBytes`.
  */
-export async function writePages(options: WritePagesOptions): Promise<number> {
+export async function writePages(options: WritePagesOptions): Promise<{ summary: VmcoreSummary; copied: number }> {
   const total = options.plan.write.size * options.memory.frameBytes
   const copied = total <= options.copyBytes ? total : 0
   const pages = new PageFlow(options, copied)
@@ -43,8 +44,9 @@ export async function writePages(options: WritePagesOptions): Promise<number> {
     await pages.copy()
     await options.onAllRead?.()
   }
-  await pages.write(copied === 0 ? options.onAllRead : undefined)
-  return copied
+  const writer = await options.startWriter()
+  await pages.write(writer, copied === 0 ? options.onAllRead : undefined)
+  return { summary: await writer.finish(), copied }
 }
 
 /** Batches in flight between the guest's memory and the writer. */
@@ -95,8 +97,8 @@ class PageFlow {
   }
 
   /** Compresses and writes every batch, reading those that are not in the store yet. */
-  async write(onAllRead: (() => Promise<void>) | undefined): Promise<void> {
-    const { plan, memory, signal, onProgress, writer } = this.#options
+  async write(writer: VmcoreWriter, onAllRead: (() => Promise<void>) | undefined): Promise<void> {
+    const { plan, memory, signal, onProgress } = this.#options
     const idle = this.#slots.map((_, index) => index)
     let waiting: (() => void) | undefined
     let failure: { readonly error: unknown } | undefined
