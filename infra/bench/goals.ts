@@ -1,7 +1,7 @@
 import type { Codec } from './ullage.ts'
 
 /** Parts of the benchmark that can be run alone. */
-export const GROUPS = ['whole', 'filter', 'pause', 'classify', 'memory', 'start'] as const
+export const GROUPS = ['whole', 'filter', 'pause', 'floor', 'classify', 'memory', 'start'] as const
 export type Group = (typeof GROUPS)[number]
 
 /** A figure of samples: the median over the rounds of a field, added up over the keys, by `perField` of the same run. */
@@ -38,6 +38,7 @@ export const keys = {
   makedumpfile: ({ level, codec }: Filter) => `makedumpfile ${level} ${codec}`,
   large: 'ullage dump of 1 TiB',
   classify: (gib: number) => `classify ${gib} GiB`,
+  floor: 'each part alone',
   version: 'ullage --version',
   node: 'node -e 0',
   small: 'ullage dump of a small guest',

@@ -1,5 +1,6 @@
 import type { BenchOptions } from './bench-options.ts'
 import { DumpRounds, type RoundOptions } from './dump-rounds.ts'
+import { floorRound } from './floor-round.ts'
 import { CLASSIFY_GIB } from './goals.ts'
 import { bootBenchGuest } from './guest/bench-guest.ts'
 import { FULL_GUEST, QUICK_GUEST } from './guest/guest-size.ts'
@@ -22,7 +23,7 @@ export async function measure(options: BenchOptions, signal: AbortSignal): Promi
   const samples = new Samples()
   const say = timedSay()
 
-  const dumpsGuest = (['whole', 'filter', 'pause'] as const).some((group) => groups.has(group))
+  const dumpsGuest = (['whole', 'filter', 'pause', 'floor'] as const).some((group) => groups.has(group))
   const save = startResults(options, samples)
   const round: RoundOptions = { samples, signal, say: (text) => say(`  ${text}`), note: save.note }
   if (dumpsGuest) await dumpInRounds()
@@ -67,6 +68,7 @@ export async function measure(options: BenchOptions, signal: AbortSignal): Promi
       const dumps = new DumpRounds(stopped, groups, round)
       await inRounds('dumps', (index) => dumps.run(index))
     }
+    if (groups.has('floor')) await inRounds('each part alone', async () => floorRound(stopped, round))
     if (groups.has('pause')) await inRounds('pause', () => pauseRound(stopped, round))
   }
 }

@@ -1,5 +1,8 @@
 import type { Outcome } from './evaluate.ts'
+import { floorFields } from './floor-round.ts'
+import { keys } from './goals.ts'
 import type { Results } from './results.ts'
+import { median, Samples } from './samples.ts'
 
 const MIB = 2 ** 20
 const HEAD = ['what', 'against', 'ours', 'theirs', 'ours / theirs', 'goal', 'bytes', '']
@@ -12,6 +15,7 @@ export function markdown(results: Results, outcomes: readonly Outcome[]): string
     '',
     ...(guest === null ? [] : [describeGuest(guest), '']),
     ...table(outcomes),
+    ...floors(new Samples(results.samples)),
     ...(notes.length > 0 ? ['', ...notes.map((note) => `* ${note}`)] : []),
   ]
   return `${lines.join('\n')}\n`
@@ -35,6 +39,15 @@ function table(outcomes: readonly Outcome[]): string[] {
     row.met === null ? '' : row.met ? 'met' : '**missed**',
   ])
   return [HEAD, HEAD.map((_, column) => (column < 2 ? '---' : '--:')), ...rows].map((row) => `| ${row.join(' | ')} |`)
+}
+
+/** What each part of the work takes by itself. */
+function floors(samples: Samples): string[] {
+  const found = floorFields.flatMap((part) => {
+    const values = samples.values(keys.floor, part)
+    return values ? [`${part} ${figure(median(values), 'ms/GiB')}`] : []
+  })
+  return found.length === 0 ? [] : ['', `Each part alone, in one thread: ${found.join(', ')}.`]
 }
 
 /** Of the rounds, where they differ. */
