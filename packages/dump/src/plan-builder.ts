@@ -7,6 +7,9 @@ import { decideVerdicts, NOTE, type Policy, type Verdicts, verdictIndex } from '
 const CLASSES = guestClasses.length
 const STATES = hostStates.length
 
+/** Runs in use without memory of which it is asked whether they are idle, at most: what a guest has beyond counts as held. */
+const MAX_ASKED = 2 ** 17
+
 /** What a few frames are asked about besides their class and state. As in `Witnesses`. */
 export interface Asked {
   readonly notDumped: readonly PfnRange[]
@@ -40,6 +43,7 @@ export class PlanBuilder {
   #end = 0
   #maxPfn = 0
   #idleUnbacked = 0
+  #idleAsked = 0
   #protectedUnbacked = 0
   /** Poisoned frames that the host could not read. */
   #unreadable = 0
@@ -107,7 +111,7 @@ export class PlanBuilder {
     this.#turnPresent(run.start, !isUnbacked || run.guestClass !== GUEST_CLASS.noStructPage)
     // Where the kernel cannot say offline, what it gave to a balloon looks like this too: it is counted as that.
     const isAbsent = isUnbacked && offlineTold && run.guestClass === GUEST_CLASS.inUse
-    const idle = isAbsent ? this.#asked.countIdle(run) : 0
+    const idle = isAbsent && this.#idleAsked++ < MAX_ASKED ? this.#asked.countIdle(run) : 0
     this.#idleUnbacked += idle
     if (this.#verdicts.note[index] === NOTE.missing) this.#listedMissing += countInside(run, this.#listed)
     if (isUnbacked && offlineTold && isReliedUpon(index)) this.#protectedUnbacked += run.count - idle

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { PfnSet } from '@ullage/pages'
 import { FATE, GUEST_CLASS, guestClasses, HOST_STATE, hostStates } from './frame-codes.ts'
-import { type PlanRun, planDump } from './plan-dump.ts'
+import { type DumpPlan, type PlanRun, planDump, type Witnesses } from './plan-dump.ts'
 import { countFrames, findDisagreements } from './report.ts'
 import { decideVerdicts, type Policy, verdictIndex } from './verdict.ts'
 
@@ -25,30 +25,33 @@ function plan(
 ) {
   const at = (pfn: number) => (pfn < 70_000 ? pfn - 32_700 : pfn - 70_000 + 200)
   const runs: PlanRun[] = []
-  const made = planDump(
-    {
-      extents,
-      classify: (window, into) => {
-        into.start(window.count)
-        into.addCodes(0, classes.subarray(at(window.start), at(window.start) + window.count))
-      },
-      host: {
-        stateAt: (pfn) => states[at(pfn)] as number,
-        endOfState: (pfn, limit) => {
-          let end = pfn + 1
-          while (end < limit && states[at(end)] === states[at(pfn)]) end++
-          return end
-        },
-      },
-      protectedFrames,
-      notDumped,
-      countIdle: (range) => idle.countIn(range),
-      canRead: (pfn) => pfn % 2 === 0,
+  const witnesses: Witnesses = {
+    extents,
+    classify: (window, into) => {
+      into.start(window.count)
+      into.addCodes(0, classes.subarray(at(window.start), at(window.start) + window.count))
     },
-    use,
-    (run) => runs.push({ ...run }),
-  )
+    host: {
+      stateAt: (pfn) => states[at(pfn)] as number,
+      endOfState: (pfn, limit) => {
+        let end = pfn + 1
+        while (end < limit && states[at(end)] === states[at(pfn)]) end++
+        return end
+      },
+    },
+    protectedFrames,
+    notDumped,
+    countIdle: (range) => idle.countIn(range),
+    canRead: (pfn) => pfn % 2 === 0,
+  }
+  const made = planDump(witnesses, use, (run) => runs.push({ ...run }))
+  // Without anybody who wants to know the runs much of it goes another way.
+  expect(contentOf(planDump(witnesses, use))).toEqual(contentOf(made))
   return { made, runs, at }
+}
+
+function contentOf({ write, zero, present, ...rest }: DumpPlan) {
+  return { ...rest, write: [...write.allRuns()], zero: [...zero.allRuns()], present: [...present.allRuns()] }
 }
 
 const codes = (count: number) => fc.uint8Array({ minLength: total, maxLength: total, max: count - 1 })

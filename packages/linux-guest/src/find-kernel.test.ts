@@ -20,6 +20,7 @@ describe('several candidates', () => {
       ['LENGTH(mem_section)', '7', 'LENGTH(mem_section) is 7'],
       ['NUMBER(SECTION_SIZE_BITS)', '13', 'no kernel'],
       ['SIZE(page)', '4096', 'SIZE(page) is 4096'],
+      ['SIZE(page)', '80', 'SIZE(page) or an offset is another kernel'],
       ['OFFSET(page._mapcount)', '61', 'OFFSET(page._mapcount) is 61'],
       ['NUMBER(PG_lru)', '64', 'NUMBER(PG_lru) is 64'],
       ['LENGTH(zone.free_area)', '4000000000', 'LENGTH(zone.free_area) is 4000000000'],
@@ -39,6 +40,16 @@ describe('several candidates', () => {
         message: expect.stringContaining(reason),
       })
     }
+  })
+
+  test('whoever wants the search to end is heard before the next of them', async () => {
+    const { guest, kernel } = syntheticGuest()
+    for (let index = 1; index < 100; index++) {
+      guest.frame(index).set(new TextEncoder().encode(`${kernel.vmcoreinfo}OTHER=${index}\n`))
+    }
+    const controller = new AbortController()
+    setImmediate(() => controller.abort())
+    await expect(openLinuxGuest(guest, { signal: controller.signal })).rejects.toMatchObject({ name: 'AbortError' })
   })
 
   test('the kernel that a vCPU runs comes before one that ran before and knew more memory', async () => {

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { type ElfNote, LayoutError, readElfNotes } from '@ullage/layout'
 import { type CpuEvidence, cpuEvidence, type Liveness } from './cpu-evidence.ts'
 import { type CpuPageTable, withKernelTables } from './cpu-page-tables.ts'
 import type { GuestFrames } from './guest-frames.ts'
 import { type Kernel, type KernelClaim, kernelClaim, kernelMemory, openKernel } from './kernel.ts'
 import { LinuxGuestError } from './linux-guest-error.ts'
+import { MemorySections } from './memory-sections.ts'
 import { pointedVmcoreinfo } from './pointed-vmcoreinfo.ts'
 import { Refusal } from './refusal.ts'
 import { Refusals } from './refusals.ts'
@@ -19,6 +21,8 @@ import { Vmcoreinfo, VMCOREINFO_MAX_BYTES } from './vmcoreinfo.ts'
 const MAX_WALKED = 65_536
 /** Different texts that know where the kernel is, which processes are not told, and whose sections are then counted. */
 const MAX_OPENED = 4096
+/** Sections of guest RAM that all those have together: each candidate has them looked at some times. 8192 are 1 TiB. */
+const MAX_SECTIONS = 2 ** 21
 
 export interface FindOptions {
   readonly elfNotes?: Uint8Array | undefined
@@ -71,6 +75,7 @@ export async function findKernel(frames: GuestFrames, options: FindOptions): Pro
   const mustRun = evidence.cpus > 0 || options.expectVcpus === true
   const walked = new Set<string>()
   let opened = 0
+  let sections = 0
   let possible = 0
   let hasMissed = false
 
@@ -79,11 +84,18 @@ export async function findKernel(frames: GuestFrames, options: FindOptions): Pro
     try {
       const memory = kernelMemory(claim)
       opened++
+      sections += MemorySections.countOf(claim.frames, claim.info, claim.architecture.sparseDefaults)
       return openKernel(claim, memory)
     } catch (error) {
       hasMissed ||= claim.frames.missed > before
       throw error
     }
+  }
+  const isExhausted = (): boolean => walked.size >= MAX_WALKED || opened >= MAX_OPENED || sections >= MAX_SECTIONS
+  /** A candidate may take a while: whoever wants the search to end is heard before the next. */
+  const turn = async (): Promise<void> => {
+    await setImmediate()
+    options.signal?.throwIfAborted()
   }
   const tryOne = (candidate: Candidate): Accepted | undefined => {
     try {
@@ -132,7 +144,8 @@ export async function findKernel(frames: GuestFrames, options: FindOptions): Pro
     warnings.push({ code: 'VMCOREINFO_REFUSED', text: `guest memory was searched for another VMCOREINFO: ${reason}` })
   }
   for (const { pfn, text } of pointedVmcoreinfo(frames, withKernelTables(evidence.roots), { signal: options.signal })) {
-    if (walked.size >= MAX_WALKED || opened >= MAX_OPENED) break
+    if (isExhausted()) break
+    await turn()
     const where = `in frame ${pfn}, which the kernel image points to`
     const accepted = tryOne({ where, text, from: 'scan', pfn })
     if (accepted?.liveness === 'runs') return found(accepted)
@@ -140,7 +153,8 @@ export async function findKernel(frames: GuestFrames, options: FindOptions): Pro
   }
   if (options.search === false) throw nothingFound(refused, isUnreadable())
   for await (const { pfn, text } of scanVmcoreinfo(frames, { signal: options.signal })) {
-    if (walked.size >= MAX_WALKED || opened >= MAX_OPENED) {
+    await turn()
+    if (isExhausted()) {
       warnings.push({
         code: 'TOO_MANY_CANDIDATES',
         text: `the search for VMCOREINFO stopped at frame ${pfn}, after ${walked.size} different candidates`,

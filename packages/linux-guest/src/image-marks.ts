@@ -1,7 +1,7 @@
 import type { Kernel } from './kernel.ts'
 
 /** Where PG_reserved can be: flags lie from bit 0 up, and above them what the kernel packs into the same word. */
-const FLAG_BITS = 0x01ff_ffff
+export const FLAG_BITS = 0x01ff_ffff
 
 /**
  * PG_reserved, as a mask on the low 32 flags. The kernel marks all that is set aside at boot with it, its image first of all
@@ -36,7 +36,7 @@ export function imageMarks(kernel: Kernel): { isKept(pfn: number): boolean } | u
 }
 
 /** The low 32 bits of a frame's page flags, or undefined when its struct page cannot be read. */
-function flagsOf({ sections, memory, page }: Kernel, pfn: number): number | undefined {
+export function flagsOf({ sections, memory, page }: Kernel, pfn: number): number | undefined {
   const section = sections.at(Math.floor(pfn / sections.sectionFrames))
   if (section.kind !== 'online') return undefined
   const address = section.map + BigInt((pfn % sections.sectionFrames) * page.bytes)

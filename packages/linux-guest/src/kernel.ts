@@ -1,14 +1,23 @@
 import type { Architecture } from './architecture.ts'
 import { arm64 } from './arm64.ts'
+import { ClassRuns } from './class-runs.ts'
+import { GUEST_CLASS } from './guest-class.ts'
 import type { GuestFrames } from './guest-frames.ts'
+import { FLAG_BITS, flagsOf } from './image-marks.ts'
 import { KernelMemory } from './kernel-memory.ts'
 import { MemorySections } from './memory-sections.ts'
 import { PageWalker } from './page-walker.ts'
 import { Refusal } from './refusal.ts'
 import { type StructPage, structPage } from './struct-page.ts'
+import { StructPageReader } from './struct-page-reader.ts'
 import { readUtsName, type UtsName } from './uts-name.ts'
 import { required, type Vmcoreinfo } from './vmcoreinfo.ts'
 import { x86_64 } from './x86-64.ts'
+
+/** Frames from `_stext` on whose struct pages are looked at: every kernel has some MiB of text. */
+const TEXT_FRAMES = 64
+/** Of them, those that may be poisoned. */
+const MAX_OTHER_FRAMES = 8
 
 /** A kernel that one VMCOREINFO describes and that guest memory bears out. */
 export interface Kernel {
@@ -68,7 +77,7 @@ export function kernelMemory({ frames, architecture, text, textPfn }: KernelClai
 
 /**
  * Holds the rest of a VMCOREINFO against guest memory: `init_uts_ns` must name the same release, `mem_section` must lead
- * to struct pages. Throws Refusal when one does not.
+ * to struct pages, and those of the kernel's text must be in use. Throws Refusal when one does not.
  */
 export function openKernel({ info, architecture, text, textPfn }: KernelClaim, memory: KernelMemory): Kernel {
   const uts = readUtsName(memory, info)
@@ -81,16 +90,32 @@ export function openKernel({ info, architecture, text, textPfn }: KernelClaim, m
     structPageBytes: page.bytes,
     defaults: architecture.sparseDefaults,
   })
-  return {
-    info,
-    architecture,
-    memory,
-    sections,
-    page,
-    uts,
-    text,
-    textPfn,
+  const kernel = { info, architecture, memory, sections, page, uts, text, textPfn }
+  refuseUnlessTextIsInUse(kernel)
+  return kernel
+}
+
+/**
+ * The kernel's text is in use as long as it runs, and its frames have the mark in common that they were set aside at boot.
+ * Struct pages that say otherwise are read with sizes or offsets of another kernel: they would say as much of frames that are
+ * in use elsewhere. Some may be poisoned; those that cannot be read say nothing.
+ */
+function refuseUnlessTextIsInUse(kernel: Kernel): void {
+  const classes = new ClassRuns()
+  const text = { start: kernel.textPfn, count: TEXT_FRAMES }
+  new StructPageReader(kernel.memory, kernel.sections, kernel.page).classify(text, classes)
+  let common = FLAG_BITS
+  let others = 0
+  for (const { start, count, code } of classes.of(text)) {
+    if (code !== GUEST_CLASS.inUse && code !== GUEST_CLASS.unknown) others += count
+    if (code !== GUEST_CLASS.inUse) continue
+    for (let pfn = start; pfn < start + count; pfn++) common &= flagsOf(kernel, pfn) ?? FLAG_BITS
   }
+  if (others <= MAX_OTHER_FRAMES && common !== 0) return
+  const found = others > MAX_OTHER_FRAMES ? `${others} of them are not in use` : 'they have no flag in common'
+  throw new Refusal(
+    `the first ${TEXT_FRAMES} frames of kernel text should be in use and set aside; by their struct pages ${found}: SIZE(page) or an offset is another kernel's`,
+  )
 }
 
 function openArchitecture({ view }: GuestFrames, info: Vmcoreinfo): Architecture {

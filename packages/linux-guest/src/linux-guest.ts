@@ -48,8 +48,8 @@ export interface LinuxGuest {
   classRuns(window: PfnRange, into: ClassRuns): void
   /**
    * Number of frames of `range` that are in use by class, and nobody holds: they wait on a list of the kernel's, or were set
-   * aside at boot and never given to anybody (the crashkernel= area). Of protected frames only the former. May use struct
-   * pages read since the last `classify`, so that asking frame by frame costs little.
+   * aside at boot and never given to anybody (the crashkernel= area). Of protected frames only the former. May use what was
+   * read of struct pages since memory was last read anew, up to 64 windows ago, so that asking frame by frame costs little.
    */
   countIdle(range: PfnRange): number
   /**

@@ -1,8 +1,9 @@
-import { endOf } from '@ullage/pages'
+import { endOf, PfnSet } from '@ullage/pages'
 import { describe, expect, test } from 'vitest'
 import { classesAt, eraNumber } from '../test/classes-at.ts'
 import { syntheticGuest } from '../test/synthetic-guest.ts'
 import { openLinuxGuest } from './linux-guest.ts'
+import { runsInRam } from './protected-frames.ts'
 
 test('protected frames hold image, tables, mem_section, struct pages and VMCOREINFO, but nothing freed', async () => {
   const { guest, kernel } = syntheticGuest({ fiveLevel: true })
@@ -28,6 +29,20 @@ test('protected frames hold image, tables, mem_section, struct pages and VMCOREI
   const others = [0, freed, freed + 63, kernel.textPfn + 512, kernel.structPagesPfn(1) + 512]
   expect(others.filter((pfn) => isProtected(pfn))).toEqual([])
   expect(ranges).toEqual([...ranges].sort((a, b) => a.start - b.start))
+})
+
+test('scattered over all of memory they are kept with what lies between them', () => {
+  const count = 3 * 2 ** 16
+  const scattered = new PfnSet()
+  for (let i = 0; i < count; i++) scattered.add({ start: 2 * i, count: 1 })
+  const extents = [
+    { start: 0, count: 100 },
+    { start: 100, count: 2 * count },
+  ]
+  const runs = runsInRam(scattered, extents)
+  expect(runs).toEqual([{ start: 0, count: 2 * count - 1 }])
+  // Apart they are left as they are.
+  expect(runsInRam(scattered, extents.slice(0, 1))).toHaveLength(50)
 })
 
 describe('a frame of the image that looks like page cache or like memory of a process', () => {
@@ -63,7 +78,6 @@ describe('a frame of the image that looks like page cache or like memory of a pr
   })
 
   test('stays where the mark cannot be told', async () => {
-    expect(await protectedOf(0n)).toEqual([true, true, true, true])
     expect(await protectedOf(reserved | 2n)).toEqual([true, true, true, true])
   })
 })

@@ -11,6 +11,11 @@ import type { StructPageReader } from './struct-page-reader.ts'
 /** Tables of the kernel half that are followed: the direct map of N frames needs N / 512, twice that is ample. */
 const tablesLimit = (guestFrames: number): number => 65_536 + Math.ceil(guestFrames / 256)
 
+/** Runs of protected frames in one piece of guest RAM; a kernel has some thousand. */
+const MAX_RUNS = 2 ** 16
+/** Each try joins runs so many times as far apart. */
+const GAP_STEP = 16
+
 const FREED: readonly number[] = [GUEST_CLASS.free, GUEST_CLASS.offline, GUEST_CLASS.unaccepted, GUEST_CLASS.hwpoison]
 
 /** What a freed frame of the image can have become that a dump may leave out. */
@@ -34,14 +39,37 @@ export function findProtectedFrames(
 ): ProtectedFrames {
   const { frames } = kernel.memory
   const tables = pageTables(kernel)
-  const ranges = [
-    ...withoutFreed(imageFrames(kernel), kernel, reader),
-    ...tables.set.allRuns(),
-    ...kernel.sections.pfns(),
-    ...memMapFrames(kernel),
-    ...(vmcoreinfoPfn === undefined ? [] : [{ start: vmcoreinfoPfn, count: 1 }]),
-  ]
-  return { ranges: insideRam(ranges, frames), complete: tables.complete }
+  const guarded = tables.set
+  for (const range of withoutFreed(imageFrames(kernel), kernel, reader)) guarded.add(range)
+  for (const range of kernel.sections.pfns()) guarded.add(range)
+  addMemMap(kernel, guarded)
+  if (vmcoreinfoPfn !== undefined) guarded.add({ start: vmcoreinfoPfn, count: 1 })
+  return { ranges: runsInRam(guarded, frames.view.extents), complete: tables.complete }
+}
+
+/**
+ * The runs of a set inside guest RAM. Where a guest has scattered them over all of its memory, what lies between neighbours
+ * is taken with them, so that there are MAX_RUNS at most in each piece of RAM: more is then kept than need be.
+ */
+export function runsInRam(set: PfnSet, extents: readonly PfnRange[]): PfnRange[] {
+  return mergeRanges(extents).flatMap((extent) => {
+    for (let gap = 0; ; gap = gap * GAP_STEP + 1) {
+      const runs = joinedRuns(set, extent, gap)
+      if (runs) return runs
+    }
+  })
+}
+
+/** Runs of `set` in `within`, those joined that are `gap` frames apart at most; undefined when there are more than MAX_RUNS. */
+function joinedRuns(set: PfnSet, within: PfnRange, gap: number): PfnRange[] | undefined {
+  const joined: { start: number; count: number }[] = []
+  for (const run of set.runs(within)) {
+    const last = joined.at(-1)
+    if (last && run.start - endOf(last) <= gap) last.count = endOf(run) - last.start
+    else if (joined.length === MAX_RUNS) return undefined
+    else joined.push({ ...run })
+  }
+  return joined
 }
 
 function imageFrames(kernel: Kernel): PfnRange[] {
@@ -119,20 +147,18 @@ function levelBits(paging: Kernel['architecture']['paging'], level: number): num
   return paging.levels[level]?.indexBits ?? 0
 }
 
-function memMapFrames(kernel: Kernel): PfnRange[] {
+function addMemMap(kernel: Kernel, guarded: PfnSet): void {
   const { sections, memory } = kernel
   const { frameBytes } = memory.frames
-  const mapped = new PfnSet()
   for (const number of sections.ofGuestRam()) {
     const section = sections.at(number)
     if (section.kind !== 'online') continue
     const skew = Number(section.map & BigInt(frameBytes - 1))
     const pages = Math.ceil((skew + sections.sectionFrames * sections.structPageBytes) / frameBytes)
     for (const { pfn, pages: count } of memory.mapping(section.map - BigInt(skew), pages)) {
-      if (pfn !== undefined) mapped.add({ start: pfn, count })
+      if (pfn !== undefined) guarded.add({ start: pfn, count })
     }
   }
-  return [...mapped.allRuns()]
 }
 
 function insideRam(ranges: readonly PfnRange[], frames: GuestFrames): PfnRange[] {

@@ -54,6 +54,8 @@ describe('a huge page larger than a section', () => {
     ['a pointer to a page that is no head', '6.12', (address: bigint): bigint => (address + 64n) | 1n],
   ] as const)('its tails hold %s', async (what, era, info) => {
     const { guest, kernel } = syntheticGuest({ era })
+    // Before its text has these struct pages, too.
+    const linux = await openLinuxGuest(guest, { elfNotes: kernel.note })
     const hugetlb = eraNumber(era, 'PAGE_HUGETLB_MAPCOUNT_VALUE')
     const head = 0
     kernel.setPage(head, { flags: BigInt(eraNumber(era, 'PG_head_mask')), mapcount: hugetlb })
@@ -61,7 +63,6 @@ describe('a huge page larger than a section', () => {
       // The second struct page has the order.
       kernel.setPage(pfn, { compoundHead: info(kernel.pageAddress(head)), flags: pfn === 1 ? 16n : 0n })
     }
-    const linux = await openLinuxGuest(guest, { elfNotes: kernel.note })
     const found = /nowhere|no head/.test(what) ? 'inUse' : 'user'
     const pfns = [0, 1, SECTION - 1, SECTION, SECTION + 99, SECTION + 100]
     expect(classesAt(linux, pfns)).toEqual(['user', 'user', 'user', found, found, 'inUse'])

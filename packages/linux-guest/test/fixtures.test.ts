@@ -46,6 +46,20 @@ describe.each(FIXTURE_NAMES)('%s', (name) => {
     })
   })
 
+  test('the size of another kernel’s struct pages is refused, and the guest’s own VMCOREINFO is found', async () => {
+    const fixture = await unpackFixture(name)
+    using view = openMemoryView(fixture.regions)
+    const right = await openLinuxGuest(view, { elfNotes: fixture.elfNotes })
+    for (const bytes of [56, 72, 80]) {
+      const text = right.vmcoreinfo.text.replace(/^SIZE\(page\)=64$/m, `SIZE(page)=${bytes}`)
+      const guest = await openLinuxGuest(view, { vmcoreinfo: text })
+      expect(guest.vmcoreinfo.text).toBe(right.vmcoreinfo.text)
+      expect(guest.warnings).toMatchObject([
+        { code: 'VMCOREINFO_REFUSED', text: expect.stringContaining('frames of kernel text') },
+      ])
+    }
+  })
+
   test('windows of any size and place give the same classes', async () => {
     const fixture = await unpackFixture(name)
     using view = openMemoryView(fixture.regions)

@@ -108,6 +108,10 @@ export class SyntheticGuest implements GuestView {
   }
 }
 
+/** Frames of text, which are set aside at boot, and the flag that says so. */
+const TEXT_FRAMES = 64
+const RESERVED = 1n << 12n
+
 /** One kernel's image, page tables, sections and struct pages in a synthetic guest. */
 export class SyntheticKernel {
   readonly guest: SyntheticGuest
@@ -198,6 +202,7 @@ export class SyntheticKernel {
         'NUMBER(KERNEL_IMAGE_SIZE)': '1073741824',
       }),
     )
+    for (let i = 0; i < TEXT_FRAMES; i++) this.setPage(this.textPfn + i, { flags: RESERVED })
     this.vmcoreinfoPfn = this.#at + 11_000
     this.publish()
   }

@@ -10,10 +10,10 @@ import type { SyntheticGuest } from './synthetic-guest.ts'
 import type { SyntheticPage } from './synthetic-page.ts'
 import { vmcoreinfoLines } from './vmcoreinfo-lines.ts'
 
-/** Of the image, in frames from its start: the root table, init_uts_ns, the pointer to the array of sections. */
-const ROOT_AT = 16
-const UTS_AT = 32
-const POINTER_AT = 48
+/** Of the image, which begins with text, in frames from its start: the root table, init_uts_ns, the pointer to the array of sections. */
+const ROOT_AT = 80
+const UTS_AT = 96
+const POINTER_AT = 112
 /** A kernel's image is 2 MiB here, in pages of 4 KiB. */
 const IMAGE_FRAMES = 512
 const UTS_FIELD_BYTES = 65
