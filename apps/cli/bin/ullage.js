@@ -57,8 +57,17 @@ function cacheHome() {
 
 /** Compiled code is run as it is found, so that nobody else may write it. */
 function isOurs(directory) {
-  const found = statSync(directory, { throwIfNoEntry: false })
+  const found = tryStat(directory)
   return found?.isDirectory() === true && found.uid === process.geteuid() && (found.mode & GROUP_OR_OTHERS_WRITE) === 0
+}
+
+/** Undefined where there is none, and where this user may not look. */
+function tryStat(path) {
+  try {
+    return statSync(path)
+  } catch {
+    return undefined
+  }
 }
 
 /** False where it cannot be made. One folder at a time: Node's recursive mkdir does not return for a path below /proc. */

@@ -82,6 +82,11 @@ describe.skipIf(!canBeUser)('compiled code of a user', () => {
     expect(run(asUser, { XDG_CACHE_HOME: home })).toMatchObject({ status: 0, stdout: 'none\n', stderr: '' })
   })
 
+  test.runIf(isRoot)('is not kept where this user may not look', () => {
+    const home = cacheHome(0o700)
+    expect(run(asUser, { XDG_CACHE_HOME: home })).toMatchObject({ status: 0, stdout: 'none\n', stderr: '' })
+  })
+
   test.each(['/proc', '/nonexistent/folder', 'relative', ''])(
     'is not kept where there can be no folder: %j',
     (home) => {

@@ -54,7 +54,7 @@ export class BatchCompressor {
           size = pageBytes
         }
         sizes[i] = size
-        prints[i] = printOf(this.#storeWords, offset >>> 2, pageBytes >>> 2, size)
+        prints[i] = printOf(this.#storeWords, offset / 4, pageBytes >>> 2, size)
         written += size
       }
       offset += pageBytes

@@ -9,6 +9,7 @@ import type {
   CompressOrder,
   CompressWorkerData,
 } from './compress-worker.ts'
+import { DumpError } from './dump-error.ts'
 
 /** Tables of pages that each thread is given ahead. */
 const TABLES_AHEAD = 2
@@ -26,7 +27,7 @@ export class CompressPool implements Disposable {
   readonly jobs: number
   /** Resolves when every thread waits for orders; rejects when one ends before. */
   readonly ready: Promise<void>
-  readonly #workers: readonly Worker[]
+  readonly #workers: Worker[] = []
   readonly #load: number[]
   readonly #pending = new Map<number, { resolve: (done: Done) => void; reject: (error: Error) => void }>()
   #failed: Error | undefined
@@ -34,7 +35,13 @@ export class CompressPool implements Disposable {
 
   constructor(options: { jobs: number; codec: CompressWorkerData['codec'] }) {
     this.jobs = options.jobs
-    this.#workers = Array.from({ length: options.jobs }, (_, index) => this.#start(index, { codec: options.codec }))
+    try {
+      while (this.#workers.length < options.jobs) this.#workers.push(this.#start({ codec: options.codec }))
+    } catch (error) {
+      // Those that run would keep the process alive, and nobody has them.
+      this[Symbol.dispose]()
+      throw tooFewThreads(options.jobs, this.#workers.length, error)
+    }
     this.#load = this.#workers.map(() => 0)
     // An order that asks for nothing; each goes to another thread.
     const started = Promise.all(this.#workers.map(() => this.run({ at: 0, pieces: [], count: 0 })))
@@ -87,11 +94,14 @@ export class CompressPool implements Disposable {
   [Symbol.dispose](): void {
     for (const worker of this.#workers) {
       worker.removeAllListeners()
+      // One that fails now is of no interest, but an error that nobody hears ends the process.
+      worker.on('error', () => undefined)
       void worker.terminate()
     }
   }
 
-  #start(index: number, workerData: CompressWorkerData): Worker {
+  #start(workerData: CompressWorkerData): Worker {
+    const index = this.#workers.length
     const worker = new Worker(new URL(fromSource ? './compress-worker.ts' : './compress-worker.js', import.meta.url), {
       workerData,
       execArgv: fromSource ? ['--conditions=@ullage/source'] : [],
@@ -112,4 +122,13 @@ export class CompressPool implements Disposable {
     for (const { reject } of this.#pending.values()) reject(this.#failed)
     this.#pending.clear()
   }
+}
+
+function tooFewThreads(wanted: number, started: number, cause: unknown): DumpError {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new DumpError(
+    'NO_THREADS',
+    `expected to start ${wanted} threads, could start ${started} (${why}): raise this user's limit of processes, or ask for fewer jobs`,
+    { cause },
+  )
 }

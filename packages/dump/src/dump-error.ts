@@ -6,6 +6,7 @@
  * - `NO_SPACE`: the artifact does not fit where it should go.
  * - `MEMORY_UNREADABLE`: a frame of the plan could not be read; the message names it.
  * - `CODEC_MISSING`: the compression asked for needs a library this host does not have.
+ * - `NO_THREADS`: this host lets the user start fewer threads than jobs were asked for.
  * - `KEXEC_UNKNOWN`: the guest does not tell what it has loaded to kexec into.
  * - `VERIFY_FAILED`: what was written does not read back.
  */
@@ -16,6 +17,7 @@ export type DumpErrorCode =
   | 'NO_SPACE'
   | 'MEMORY_UNREADABLE'
   | 'CODEC_MISSING'
+  | 'NO_THREADS'
   | 'KEXEC_UNKNOWN'
   | 'VERIFY_FAILED'
 
