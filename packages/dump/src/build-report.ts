@@ -46,7 +46,11 @@ function pauseWarnings({ mode, options, artifact, copied, examined }: ReportPart
   const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`
   if (plan.write.size === 0) return []
   const found = `${mebibytes(plan.write.size * memory.frameBytes)} of pages were to be written`
-  const text = `the guest stood still until its last page was compressed: ${found}, and only ${mebibytes(options.memoryBytes)} may be copied (--memory)`
+  const fits = plan.write.size * memory.frameBytes <= options.memoryBytes
+  const why = fits
+    ? 'this machine had no memory to copy them to'
+    : `only ${mebibytes(options.memoryBytes)} may be copied (--memory)`
+  const text = `the guest stood still until its last page was compressed: ${found}, and ${why}`
   return [{ code: 'PAUSED_THROUGHOUT', text }]
 }
 

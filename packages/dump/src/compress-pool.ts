@@ -72,7 +72,10 @@ export class CompressPool implements Disposable {
       finish: async () => {
         if (this.#failed) throw this.#failed
       },
-      [Symbol.asyncDispose]: async () => undefined,
+      // Threads that have not answered may still read the file.
+      [Symbol.asyncDispose]: async () => {
+        if (this.#failed || this.#pending.size > 0) await this.#end()
+      },
     }
   }
 
@@ -92,12 +95,20 @@ export class CompressPool implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const worker of this.#workers) {
-      worker.removeAllListeners()
-      // One that fails now is of no interest, but an error that nobody hears ends the process.
-      worker.on('error', () => undefined)
-      void worker.terminate()
-    }
+    void this.#end()
+  }
+
+  /** Ends all threads; nobody hears of orders that are not done. Resolves when none runs. */
+  async #end(): Promise<void> {
+    this.#failed ??= new Error('the compressing threads were ended')
+    await Promise.all(
+      this.#workers.map((worker) => {
+        worker.removeAllListeners()
+        // One that fails now is of no interest, but an error that nobody hears ends the process.
+        worker.on('error', () => undefined)
+        return worker.terminate()
+      }),
+    )
   }
 
   #start(workerData: CompressWorkerData): Worker {
@@ -112,6 +123,7 @@ export class CompressPool implements Disposable {
       this.#pending.delete(done.id)
       waiting?.resolve(done)
     })
+    worker.on('messageerror', (error) => this.#fail(error))
     worker.on('error', (error) => this.#fail(error instanceof Error ? error : new Error(String(error))))
     worker.on('exit', (code) => this.#fail(new Error(`a compressing thread ended with status ${code}`)))
     return worker

@@ -13,8 +13,11 @@ export interface FrameBatch {
   readonly pages: number
 }
 
+/** What a plan stores. */
+export type StoredFrames = Pick<DumpPlan, 'write' | 'zero'>
+
 /** Cuts what a plan stores into batches. */
-export function* cutBatches(plan: DumpPlan, memory: GuestMemory): Generator<FrameBatch> {
+export function* cutBatches(plan: StoredFrames, memory: GuestMemory): Generator<FrameBatch> {
   const maxPages = batchPages(memory.frameBytes)
   const maxFrames = batchFrames(memory.frameBytes)
   let runs: (PfnRange & { zero: boolean })[] = []
@@ -40,7 +43,7 @@ export function* cutBatches(plan: DumpPlan, memory: GuestMemory): Generator<Fram
 }
 
 /** Runs to write and runs of zeros, ascending; runs are cut where one piece of the memory map ends. */
-function* storedRuns(plan: DumpPlan, memory: GuestMemory): Generator<PfnRange & { zero: boolean }> {
+function* storedRuns(plan: StoredFrames, memory: GuestMemory): Generator<PfnRange & { zero: boolean }> {
   for (const extent of memory.extents) {
     const limit = endOf(extent)
     for (let at = extent.start; at < limit; ) {

@@ -12,7 +12,7 @@ import { figuresOf, type GuestFigures } from './guest-figures.ts'
 import { hashFile } from './hash-file.ts'
 import { LocalArtifact, refuseUnlessFree } from './local-artifact.ts'
 import type { DumpSource } from './dump-source.ts'
-import { makeReadyPageStore } from './page-store.ts'
+import { ReadyStore } from './page-store.ts'
 import { refuseUnlessPv, rewriteGuest } from './pv-tables/rewrite-guest.ts'
 import { rehearse } from './rehearse.ts'
 import type { DumpReport } from './report.ts'
@@ -40,15 +40,17 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   if (options.pvTables !== 'keep') refuseUnlessPv(guest, options.pvTables)
   if (reportPath !== undefined) await refuseUnlessFree(reportPath)
   await using artifact = options.dryRun || output === undefined ? undefined : await LocalArtifact.create(output)
+  // A file system that does not answer is not waited for while the guest stands still.
+  const freeBytes = await artifact?.freeBytes()
   // Threads start while the guest is looked at.
   using pool = artifact && new CompressPool({ jobs: options.jobs, codec: codec?.name })
   let stoodMs = 0
-  let store: SharedArrayBuffer | undefined
+  const store = new ReadyStore()
   const beforeStop = async () => {
     await pool?.ready
     const rehearsal = await rehearse(guest, options)
     stoodMs = rehearsal.stoodMs
-    if (pool) store = readyStore(rehearsal.writeBytes, options.memoryBytes)
+    if (pool) makeReady(store, rehearsal.writeBytes, options.memoryBytes)
   }
   await using lease = options.live ? undefined : await guest.pause({ ...signal, beforeStop })
 
@@ -103,7 +105,7 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
     return planned
   }
 
-  await refuseUnlessFits(artifact, estimate.atLeastBytes)
+  refuseUnlessFits(artifact.path, { atLeastBytes: estimate.atLeastBytes, freeBytes })
   const level = effectiveLevel(examined.policy)
   const { compression } = options
   const header = vmcoreHeaderOf({
@@ -172,12 +174,14 @@ function openPageCodec(options: DumpOptions): PageCodec | undefined {
   }
 }
 
-async function refuseUnlessFits(artifact: LocalArtifact, atLeastBytes: number): Promise<void> {
-  const free = await artifact.freeBytes()
-  if (free >= atLeastBytes) return
+function refuseUnlessFits(
+  path: string,
+  { atLeastBytes, freeBytes }: { atLeastBytes: number; freeBytes: number | undefined },
+): void {
+  if (freeBytes === undefined || freeBytes >= atLeastBytes) return
   throw new DumpError(
     'NO_SPACE',
-    `the artifact ${artifact.path} takes at least ${atLeastBytes} bytes, only ${free} are free there; nothing was written`,
+    `the artifact ${path} takes at least ${atLeastBytes} bytes, only ${freeBytes} are free there; nothing was written`,
   )
 }
 
@@ -189,7 +193,7 @@ async function compressAndWrite(options: {
   pool: CompressPool
   startWriter: () => Promise<VmcoreWriter>
   copyBytes: number
-  store: SharedArrayBuffer | undefined
+  store: ReadyStore
   release: () => Promise<void>
 }): Promise<{ summary: VmcoreSummary; copied: number }> {
   const { codec, pool, startWriter, copyBytes, store } = options
@@ -216,11 +220,11 @@ async function compressAndWrite(options: {
   })
 }
 
-/** Memory for what a rehearsal found is to be written, and some more; undefined where that is more than may be used. */
-function readyStore(writeBytes: number, memoryBytes: number): SharedArrayBuffer | undefined {
-  if (writeBytes === 0 || writeBytes > memoryBytes) return undefined
+/** Memory for what a rehearsal found is to be written, and some more; none where that is more than may be used. */
+function makeReady(store: ReadyStore, writeBytes: number, memoryBytes: number): void {
+  if (writeBytes === 0 || writeBytes > memoryBytes) return
   const wanted = Math.min(memoryBytes, writeBytes + writeBytes / 8 + SPARE_BYTES)
-  return makeReadyPageStore(Math.max(writeBytes, wanted - (wanted % SPARE_BYTES)))
+  store.makeReady(Math.max(writeBytes, wanted - (wanted % SPARE_BYTES)))
 }
 
 /** Reads the file back, every page of it where that is wanted. Returns its sha256. */

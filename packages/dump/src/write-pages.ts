@@ -2,17 +2,17 @@ import { adviseHugePages } from '@ullage/native'
 import { type GuestMemory, OfflineError } from '@ullage/offline-query'
 import type { PfnRange } from '@ullage/pages'
 import type { VmcoreSummary, VmcoreWriter } from '@ullage/vmcore'
+import { setImmediate } from 'node:timers/promises'
 import { batchPages, batchSlot, type BatchSlot, slotLayout } from './batch-slots.ts'
 import type { CompressSettings } from './compress-batch.ts'
 import type { CompressPool } from './compress-pool.ts'
-import { cutBatches, type FrameBatch } from './cut-batches.ts'
+import { cutBatches, type FrameBatch, type StoredFrames } from './cut-batches.ts'
 import { DumpError } from './dump-error.ts'
-import { makePageStore } from './page-store.ts'
-import type { DumpPlan } from './plan-dump.ts'
+import { makePageStore, type ReadyStore, tryMakePageStore } from './page-store.ts'
 
 export interface WritePagesOptions {
   readonly memory: GuestMemory
-  readonly plan: DumpPlan
+  readonly plan: StoredFrames
   readonly pool: CompressPool
   readonly settings: CompressSettings
   /** The most bytes that a compressed page takes. */
@@ -22,7 +22,7 @@ export interface WritePagesOptions {
   /** Pages of up to so many bytes are copied at once, so that the guest is needed no longer than that takes; 0 for none. */
   readonly copyBytes: number
   /** Memory for them that is ready; other memory is taken where they need more. */
-  readonly store?: SharedArrayBuffer | undefined
+  readonly store: ReadyStore
   readonly signal?: AbortSignal
   /** Told the number of frames done, of `plan.write` and `plan.zero` together. */
   readonly onProgress?: (done: number) => void
@@ -34,15 +34,19 @@ export interface WritePagesOptions {
  * Reads every frame of the plan's `write` set once, and hands it to the writer, compressed, in ascending order with the
  * zero descriptors in between. The pool's threads read and compress, where guest memory lies in files; else this thread
  * reads. Writing goes on meanwhile. The number of batches bounds what is in flight. Returns what the writer says at the end,
- * and the bytes that were copied before the first was compressed: 0 when there are more than `copyBytes`.
+ * and the bytes that were copied before the first was compressed: 0 when there are more than `copyBytes`, or no memory to copy
+ * them to. Throws DumpError, what the writer throws, or the signal's reason.
  */
 export async function writePages(options: WritePagesOptions): Promise<{ summary: VmcoreSummary; copied: number }> {
   const total = options.plan.write.size * options.memory.frameBytes
-  const copied = total <= options.copyBytes ? total : 0
-  const pages = new PageFlow(options, copied)
-  if (copied > 0) {
+  const fits = total > 0 && total <= options.copyBytes
+  const copy = fits ? (options.store.take(total) ?? tryMakePageStore(total)) : undefined
+  const copied = copy ? total : 0
+  const pages = new PageFlow(options, copy)
+  if (copy) {
     await pages.copy()
     await options.onAllRead?.()
+    options.signal?.throwIfAborted()
   }
   const writer = await options.startWriter()
   await pages.write(writer, copied === 0 ? options.onAllRead : undefined)
@@ -57,7 +61,8 @@ class PageFlow {
   readonly #batchBytes: number
   readonly #slots: readonly BatchSlot[]
 
-  constructor(options: WritePagesOptions, copied: number) {
+  /** `copy` has room for every page, if there is one. */
+  constructor(options: WritePagesOptions, copy: SharedArrayBuffer | undefined) {
     const { memory, pool, settings, maxCompressedBytes } = options
     const { pageBytes } = settings
     const layout = slotLayout(pageBytes, maxCompressedBytes)
@@ -65,10 +70,10 @@ class PageFlow {
     const slots = new SharedArrayBuffer(batches * layout.slotBytes)
     adviseHugePages(slots)
     this.#options = options
-    this.#isCopied = copied > 0
+    this.#isCopied = copy !== undefined
     this.#batchBytes = batchPages(memory.frameBytes) * pageBytes
-    const storeBytes = this.#isCopied ? copied : batches * this.#batchBytes
-    const store = options.store && options.store.byteLength >= storeBytes ? options.store : makePageStore(storeBytes)
+    const storeBytes = batches * this.#batchBytes
+    const store = copy ?? options.store.take(storeBytes) ?? makePageStore(storeBytes)
     this.#store = new Uint8Array(store)
     this.#slots = Array.from({ length: batches }, (_, index) => batchSlot(slots, layout, index))
     pool.use({ store, slots, layout, batches, settings })
@@ -80,6 +85,7 @@ class PageFlow {
     const reads: Promise<void>[] = []
     let at = 0
     for (const batch of cutBatches(plan, memory)) {
+      await reads[reads.length - this.#slots.length]
       signal?.throwIfAborted()
       const read = this.#fill(batch, at)
       // A failure is thrown below, unless the signal comes first.
@@ -93,7 +99,10 @@ class PageFlow {
   async #fill(batch: FrameBatch, at: number): Promise<void> {
     const pieces = this.#piecesOf(batch)
     const done = pieces && (await this.#options.pool.run({ at, pieces, count: 0 }))
-    if (!done || done.unread) this.#read(batch, at)
+    if (done && !done.unread) return
+    this.#read(batch, at)
+    // Whoever wants to end this is heard.
+    await setImmediate()
   }
 
   /** Compresses and writes every batch, reading those that are not in the store yet. */

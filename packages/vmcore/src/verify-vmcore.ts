@@ -91,8 +91,23 @@ function openChecker(
   const here = checkHere(new PageVerifier(file, decompress))
   const count = threads ? threadCount(file, threads) : 1
   if (!threads || count < 2) return here
-  const others = Array.from({ length: count - 1 }, () => new PageCheckThread(threads.module, file))
-  return shareTables([...others, here])
+  return shareTables([...startThreads(count - 1, threads.module, file), here])
+}
+
+/** At most `count` threads: fewer where the machine gives no more, for pages are checked without them too. */
+function startThreads(count: number, module: URL, file: CheckedFile): PageCheckThread[] {
+  const started: PageCheckThread[] = []
+  try {
+    while (started.length < count) started.push(new PageCheckThread(module, file))
+  } catch (error) {
+    if (!isThreadRefused(error)) throw error
+  }
+  return started
+}
+
+/** Whether a thread could not be had: what Node throws then. */
+function isThreadRefused(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_WORKER_INIT_FAILED'
 }
 
 /** This one included. */
