@@ -35,6 +35,7 @@ export function parseBenchOptions(argv: readonly string[]): BenchOptions {
   if (!Number.isInteger(rounds) || rounds < 1)
     throw new RangeError(`--rounds: expected 1 or more, found ${values.rounds}`)
   if (values.keep && values.quick) throw new RangeError('--keep: results of --quick are not kept')
+  if (values.keep && values.rows !== undefined) throw new RangeError('--keep: expected all rows, found --rows')
   const groups = values.rows?.split(',').map((name) => {
     const group = GROUPS.find((known) => known === name)
     if (group === undefined) throw new RangeError(`--rows: expected some of ${GROUPS.join(', ')}, found ${name}`)

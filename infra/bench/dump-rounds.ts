@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkDump, contentGib } from './check-dumps.ts'
 import { type Filter, FILTERS, type Group, type Input, keys } from './goals.ts'
@@ -28,6 +28,8 @@ export class DumpRounds {
   readonly #groups: ReadonlySet<Group>
   readonly #options: RoundOptions
   readonly #ours: string
+  /** A first dump from the RAM file, until it has been compared. */
+  readonly #oursFromRam: string
   readonly #theirs: string
   /** GiB of content that makedumpfile writes, by key. */
   readonly #written = new Map<string, number>()
@@ -37,6 +39,7 @@ export class DumpRounds {
     this.#groups = groups
     this.#options = options
     this.#ours = join(stopped.folder, 'ours')
+    this.#oursFromRam = join(stopped.folder, 'ours-ram')
     this.#theirs = join(stopped.folder, 'theirs')
   }
 
@@ -63,12 +66,16 @@ export class DumpRounds {
     if (this.#groups.has('filter')) {
       for (const filter of FILTERS) {
         const fromFiles = async (): Promise<void> => {
-          for (const input of ['ram', 'elf'] as const) await this.#dump(input, filter, elfDescriptor)
+          await this.#dump('ram', filter, elfDescriptor)
+          if (round === 0) renameSync(this.#ours, this.#oursFromRam)
+          await this.#dump('elf', filter, elfDescriptor)
         }
         // The whole job has already run this one.
         const isDone = filter === WHOLE && this.#groups.has('whole')
         await inTurn(isOursFirst, fromFiles, () => (isDone ? Promise.resolve() : this.#filterByPeer(filter)))
-        if (round === 0) await checkDump(this.#ours, this.#theirs, this.#stopped.regions)
+        if (round === 0) {
+          for (const ours of [this.#oursFromRam, this.#ours]) await checkDump(ours, this.#theirs, this.#stopped.regions)
+        }
         this.#discard()
       }
     }
@@ -115,7 +122,8 @@ export class DumpRounds {
   }
 
   #discard(): void {
-    for (const path of [this.#ours, `${this.#ours}.report.json`, this.#theirs]) rmSync(path, { force: true })
+    const paths = [this.#ours, `${this.#ours}.report.json`, this.#oursFromRam, this.#theirs]
+    for (const path of paths) rmSync(path, { force: true })
   }
 }
 

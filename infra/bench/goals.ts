@@ -190,6 +190,15 @@ export const ROWS: readonly Row[] = [
     goal: 1,
   },
   {
+    group: 'pause',
+    what: 'peak memory, a running guest, its pages copied, level 31, lzo',
+    peer: '1 GiB',
+    unit: 'bytes',
+    ours: { of: [keys.running], field: 'peakBytes' },
+    theirs: GIB,
+    goal: 1,
+  },
+  {
     group: 'filter',
     what: 'peak memory, level 1, zstd',
     peer: '1 GiB',

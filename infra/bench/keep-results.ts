@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { picture } from './picture.ts'
+import { ROWS } from './goals.ts'
 import { outcomesOf, type Results, resultsText } from './results.ts'
 import { markdown } from './table.ts'
 
@@ -9,12 +10,22 @@ const RESULTS = join(import.meta.dirname, 'results')
 const README = join(import.meta.dirname, 'README.md')
 const BEGIN = '<!-- results: written by npm run bench -- --keep -->'
 const END = '<!-- end of results -->'
+/** Rounds below which medians say little. */
+const FEWEST_ROUNDS = 5
 /** Pixels of the PNG for one of the drawing. */
 const SCALE = 2
 
-/** Replaces the kept results, their picture as SVG and PNG, and the table in the README. */
+/**
+ * Replaces the kept results, their picture as SVG and PNG, and the table in the README. Throws for results that lack rows or
+ * rounds.
+ */
 export async function keepResults(results: Results): Promise<void> {
   const outcomes = outcomesOf(results)
+  if (outcomes.length < ROWS.length || results.rounds < FEWEST_ROUNDS) {
+    throw new Error(
+      `--keep: expected all ${ROWS.length} rows and at least ${FEWEST_ROUNDS} rounds, found ${outcomes.length} rows and ${results.rounds} rounds: the kept results stay as they are`,
+    )
+  }
   const svg = picture(results, outcomes)
   writeFileSync(join(RESULTS, 'bench.json'), resultsText(results))
   writeFileSync(join(RESULTS, 'bench.svg'), svg)

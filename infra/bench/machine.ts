@@ -6,6 +6,8 @@ import type { GuestSize } from './guest/guest-size.ts'
 
 /** What the benchmark ran on, and with. */
 export interface Machine {
+  /** Of the sources, with "+" where files of them were changed; "unknown" outside a checkout. */
+  readonly commit: string
   readonly cpu: string
   readonly cores: number
   readonly memoryBytes: number
@@ -20,6 +22,7 @@ export function describeMachine(): Machine {
   const said = (program: string, args: readonly string[]): string =>
     execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
   return {
+    commit: commitOf(import.meta.dirname),
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     cores: availableParallelism(),
     memoryBytes: totalmem(),
@@ -27,6 +30,16 @@ export function describeMachine(): Machine {
     node: process.versions.node,
     qemu: /version (\S+)/.exec(said('qemu-system-x86_64', ['--version']))?.[1] ?? 'unknown',
     makedumpfile: /version (\S+)/.exec(said(command, [...argv, '-v']))?.[1] ?? 'unknown',
+  }
+}
+
+function commitOf(folder: string): string {
+  const git = (...args: string[]): string => execFileSync('git', args, { cwd: folder, encoding: 'utf8' }).trim()
+  try {
+    const changed = git('status', '--porcelain', '--untracked-files=no', ':/packages', ':/apps') !== ''
+    return `${git('rev-parse', '--short=10', 'HEAD')}${changed ? '+' : ''}`
+  } catch {
+    return 'unknown'
   }
 }
 

@@ -14,6 +14,7 @@ const results: Results = {
   command: 'npm run bench',
   rounds: 3,
   machine: {
+    commit: 'abc',
     cpu: 'A&B <cpu>',
     cores: 2,
     memoryBytes: 2 ** 34,

@@ -10,6 +10,7 @@ const Kept = z.object({
   command: z.string(),
   rounds: z.number(),
   machine: z.object({
+    commit: z.string().default('unknown'),
     cpu: z.string(),
     cores: z.number(),
     memoryBytes: z.number(),

@@ -19,6 +19,8 @@ export interface AskOptions {
   readonly expectVcpus: boolean
   /** False where guest memory may not be searched for VMCOREINFO. */
   readonly search?: boolean
+  /** Where VMCOREINFO stood a moment ago, in frames of the guest's pages. */
+  readonly likelyVmcoreinfoPfn?: number | undefined
   readonly signal?: AbortSignal
 }
 

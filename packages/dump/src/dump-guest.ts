@@ -14,7 +14,7 @@ import { LocalArtifact, refuseUnlessFree } from './local-artifact.ts'
 import type { DumpSource } from './dump-source.ts'
 import { ReadyStore } from './page-store.ts'
 import { refuseUnlessPv, rewriteGuest } from './pv-tables/rewrite-guest.ts'
-import { rehearse } from './rehearse.ts'
+import { type Rehearsal, rehearse } from './rehearse.ts'
 import type { DumpReport } from './report.ts'
 import { usableNotes } from './usable-notes.ts'
 import { effectiveLevel, levelBits } from './verdict.ts'
@@ -44,12 +44,11 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   const freeBytes = await artifact?.freeBytes()
   // Threads start while the guest is looked at.
   using pool = artifact && new CompressPool({ jobs: options.jobs, codec: codec?.name })
-  let stoodMs = 0
+  let rehearsal: Rehearsal | undefined
   const store = new ReadyStore()
   const beforeStop = async () => {
     await pool?.ready
-    const rehearsal = await rehearse(guest, options)
-    stoodMs = rehearsal.stoodMs
+    rehearsal = await rehearse(guest, options)
     if (pool) makeReady(store, rehearsal.writeBytes, options.memoryBytes)
   }
   await using lease = options.live ? undefined : await guest.pause({ ...signal, beforeStop })
@@ -61,6 +60,7 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
     ...options,
     elfNotes: guestNotes,
     expectVcpus: guest.identity.kind === 'live',
+    likelyVmcoreinfoPfn: rehearsal?.vmcoreinfoPfn,
   })
   const usable = usableNotes(guestNotes)
   const examined = { ...asked, warnings: [...asked.warnings, ...usable.warnings] }
@@ -86,7 +86,7 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   const release = async () => {
     after = await figuresOf(guest)
     const heldMs = (await lease?.resume()) ?? 0
-    pausedMs = heldMs === 0 ? 0 : heldMs + stoodMs
+    pausedMs = heldMs === 0 ? 0 : heldMs + (rehearsal?.stoodMs ?? 0)
   }
   const report = {
     guest,

@@ -35,6 +35,7 @@ export async function readGuestWord(
     expectVcpus: boolean
     trust: Trust
     search?: boolean
+    likelyVmcoreinfoPfn?: number | undefined
     /** As in `GuestView`. */
     nextReadable?: (pfn: number, limit: number) => number
     /** The same memory in frames of another size, where it can be had so. */
@@ -60,6 +61,7 @@ export async function readGuestWord(
         elfNotes: options.elfNotes,
         expectVcpus: options.expectVcpus,
         search: options.search ?? true,
+        likelyVmcoreinfoPfn: options.likelyVmcoreinfoPfn,
         ...(options.signal ? { signal: options.signal } : {}),
       },
     )

@@ -8,13 +8,16 @@ export interface Rehearsal {
   readonly stoodMs: number
   /** Bytes of pages that were to be written then; 0 when that is not known. */
   readonly writeBytes: number
+  /** Frame of the guest's VMCOREINFO page, where its place is known. */
+  readonly vmcoreinfoPfn?: number | undefined
 }
 
 /** Frames of a guest for which it pays: the code that looks at more of them is fast before it is half through. */
 const MOST_FRAMES = 2 ** 22
 
 /**
- * Looks at a guest that still runs as it will be looked at when it stands still, and forgets the answers: code that has run
+ * Looks at a guest that still runs as it will be looked at when it stands still, and forgets the answers but for how much is to be
+ * written and where VMCOREINFO is: code that has run
  * once runs several times faster, and what it reads is in the caches of the processor. QEMU stops the guest for
  * its notes for a moment. Where questions cost a hypervisor there is no rehearsal. Throws the signal's reason; what a running guest's memory contradicts itself in is no error.
  */
@@ -29,7 +32,11 @@ export async function rehearse(guest: OpenGuest, options: DumpOptions): Promise<
     stoodMs = notes.stoodMs ?? 0
     await guest.hostMemory()
     const { trust, level } = options
-    const { plan, memory: sized } = await examineGuest(guest, {
+    const {
+      plan,
+      memory: sized,
+      word,
+    } = await examineGuest(guest, {
       trust,
       level,
       elfNotes,
@@ -37,7 +44,7 @@ export async function rehearse(guest: OpenGuest, options: DumpOptions): Promise<
       search: false,
       ...signal,
     })
-    return { stoodMs, writeBytes: plan.write.size * sized.frameBytes }
+    return { stoodMs, writeBytes: plan.write.size * sized.frameBytes, vmcoreinfoPfn: word.linux?.vmcoreinfoPfn }
   } catch (error) {
     if (!(error instanceof OfflineError)) throw error
   }

@@ -26,6 +26,7 @@ export interface Kernel {
   readonly memory: KernelMemory
   readonly sections: MemorySections
   readonly page: StructPage
+  readonly structPages: StructPageReader
   readonly uts: UtsName
   /** Address and frame of `_stext`. */
   readonly text: bigint
@@ -90,7 +91,8 @@ export function openKernel({ info, architecture, text, textPfn }: KernelClaim, m
     structPageBytes: page.bytes,
     defaults: architecture.sparseDefaults,
   })
-  const kernel = { info, architecture, memory, sections, page, uts, text, textPfn }
+  const structPages = new StructPageReader(memory, sections, page)
+  const kernel = { info, architecture, memory, sections, page, structPages, uts, text, textPfn }
   refuseUnlessTextIsInUse(kernel)
   return kernel
 }
@@ -103,7 +105,7 @@ export function openKernel({ info, architecture, text, textPfn }: KernelClaim, m
 function refuseUnlessTextIsInUse(kernel: Kernel): void {
   const classes = new ClassRuns()
   const text = { start: kernel.textPfn, count: TEXT_FRAMES }
-  new StructPageReader(kernel.memory, kernel.sections, kernel.page).classify(text, classes)
+  kernel.structPages.classify(text, classes)
   let common = FLAG_BITS
   let others = 0
   for (const { start, count, code } of classes.of(text)) {

@@ -9,7 +9,6 @@ import { type KexecState, readKexecState } from './kexec/kexec-state.ts'
 import { vmcoreinfoPlace } from './pointed-vmcoreinfo.ts'
 import { findProtectedFrames } from './protected-frames.ts'
 import { Refusal } from './refusal.ts'
-import { StructPageReader } from './struct-page-reader.ts'
 import type { UtsName } from './uts-name.ts'
 import type { Vmcoreinfo } from './vmcoreinfo.ts'
 
@@ -20,6 +19,8 @@ const FRESH_WINDOWS = 64
 export interface LinuxGuest {
   readonly vmcoreinfo: Vmcoreinfo
   readonly vmcoreinfoFrom: 'note' | 'scan'
+  /** Frame of the VMCOREINFO page, where its place is known. */
+  readonly vmcoreinfoPfn: number | undefined
   /** OSRELEASE, such as `uname -r` prints it. */
   readonly kernel: string
   readonly uts: UtsName
@@ -71,6 +72,8 @@ export interface OpenLinuxGuestOptions {
   readonly elfNotes?: Uint8Array
   /** A VMCOREINFO text from elsewhere; tried first. */
   readonly vmcoreinfo?: string
+  /** Where the VMCOREINFO page stood a moment ago, in frames of the guest's pages: it is looked at there first. */
+  readonly likelyVmcoreinfoPfn?: number | undefined
   /**
    * True for a live guest whose vCPUs are paused: `elfNotes` should then hold their state, and a kernel is refused when
    * no page tables of a vCPU confirm it, even where no note of a vCPU is there. QEMU writes notes that cannot be used of
@@ -95,9 +98,9 @@ export async function openLinuxGuest(view: GuestView, options: OpenLinuxGuestOpt
   options.signal?.throwIfAborted()
   const frames = new GuestFrames(view)
   const { kernel, from, vmcoreinfoPfn, warnings } = await findKernel(frames, options)
-  const { info, memory, page, sections, architecture, uts } = kernel
-  const reader = new StructPageReader(memory, sections, page)
-  const guarded = findProtectedFrames(kernel, reader, vmcoreinfoPfn ?? vmcoreinfoPlace(kernel))
+  const { info, memory, page, sections, structPages, architecture, uts } = kernel
+  const place = vmcoreinfoPfn ?? vmcoreinfoPlace(kernel, options.likelyVmcoreinfoPfn)
+  const guarded = findProtectedFrames(kernel, place)
   const reserved = reservedMark(kernel) ?? 0
   const incomplete = {
     code: 'PAGE_TABLES_INCOMPLETE',
@@ -110,11 +113,12 @@ export async function openLinuxGuest(view: GuestView, options: OpenLinuxGuestOpt
     windows = window.start === expected ? (windows + 1) % FRESH_WINDOWS : 0
     if (windows === 0) memory.forget()
     expected = endOf(window)
-    reader.classify(window, into)
+    structPages.classify(window, into)
   }
   return {
     vmcoreinfo: info,
     vmcoreinfoFrom: from,
+    vmcoreinfoPfn: place,
     kernel: info.osrelease,
     uts,
     pageBytes: memory.frames.frameBytes,

@@ -80,6 +80,25 @@ describe('VMCOREINFO that the image of a running kernel points to', () => {
     })
   })
 
+  test('is protected where it stood a moment ago, if it still stands there', async () => {
+    const { guest, kernel } = syntheticGuest()
+    const placeOf = async (likelyVmcoreinfoPfn?: number) => {
+      const before = guest.framesRead
+      const linux = await openLinuxGuest(guest, { vmcoreinfo: kernel.vmcoreinfo, likelyVmcoreinfoPfn })
+      return { pfn: linux.vmcoreinfoPfn, frames: guest.framesRead - before }
+    }
+    const { vmcoreinfoPfn } = kernel
+    const none = await placeOf()
+    expect(none.pfn).toBeUndefined()
+    const likely = await placeOf(vmcoreinfoPfn)
+    expect(likely.pfn).toBe(vmcoreinfoPfn)
+    expect(likely.frames).toBeLessThan(none.frames / 2)
+    guest.write(11_500 * FRAME_BYTES, new TextEncoder().encode('OSRELEASE=6.12.0-synthetic\n'))
+    for (const other of [11_500, 11_501, 2 ** 40]) expect((await placeOf(other)).pfn).toBeUndefined()
+    point(kernel, vmcoreinfoPfn)
+    expect((await placeOf(11_500)).pfn).toBe(vmcoreinfoPfn)
+  })
+
   test('is asked of no memory where no vCPU tells its tables', async () => {
     const guest = new SyntheticGuest()
     const kernel = new SyntheticKernel(guest)

@@ -52,12 +52,18 @@ export function* pointedVmcoreinfo(
 }
 
 /**
- * Frame of the VMCOREINFO page of a kernel whose root table is known, where its image points to it and it names the same
- * release. Undefined where that is not found soon.
+ * Frame of the VMCOREINFO page of a kernel whose root table is known: `likely` where that has its text, else where its image
+ * points to a page that names the same release. Undefined where that is not found soon.
  */
-export function vmcoreinfoPlace(kernel: Kernel): number | undefined {
+export function vmcoreinfoPlace(kernel: Kernel, likely?: number): number | undefined {
+  if (likely !== undefined && holdsText(kernel, likely)) return likely
   // Beside the address the kernel keeps the length of the text: where that stands, few pages are to be looked at.
   return placeBeside(kernel, kernel.info.text.length) ?? placeBeside(kernel, undefined)
+}
+
+function holdsText({ memory: { frames }, info }: Kernel, pfn: number): boolean {
+  const page = new Uint8Array(frames.frameBytes)
+  return frames.readFrame(pfn, page) && startsVmcoreinfo(page) && textOf(page) === info.text
 }
 
 function placeBeside(kernel: Kernel, beside: number | undefined): number | undefined {

@@ -6,7 +6,6 @@ import { imageMarks } from './image-marks.ts'
 import { isImage } from './image-runs.ts'
 import type { Kernel } from './kernel.ts'
 import { ABSENT } from './paging.ts'
-import type { StructPageReader } from './struct-page-reader.ts'
 
 /** Tables of the kernel half that are followed: the direct map of N frames needs N / 512, twice that is ample. */
 const tablesLimit = (guestFrames: number): number => 65_536 + Math.ceil(guestFrames / 256)
@@ -32,15 +31,11 @@ export interface ProtectedFrames {
  * Frames that no level may leave out: the kernel image as the root table maps it without what the kernel has freed of
  * it, page tables reachable from the root, `mem_section`, the frames that hold struct pages, the VMCOREINFO page.
  */
-export function findProtectedFrames(
-  kernel: Kernel,
-  reader: StructPageReader,
-  vmcoreinfoPfn: number | undefined,
-): ProtectedFrames {
+export function findProtectedFrames(kernel: Kernel, vmcoreinfoPfn: number | undefined): ProtectedFrames {
   const { frames } = kernel.memory
   const tables = pageTables(kernel)
   const guarded = tables.set
-  for (const range of withoutFreed(imageFrames(kernel), kernel, reader)) guarded.add(range)
+  for (const range of withoutFreed(imageFrames(kernel), kernel)) guarded.add(range)
   for (const range of kernel.sections.pfns()) guarded.add(range)
   addMemMap(kernel, guarded)
   if (vmcoreinfoPfn !== undefined) guarded.add({ start: vmcoreinfoPfn, count: 1 })
@@ -98,12 +93,12 @@ function withoutSpareEnd(image: readonly PfnRange[], { architecture, memory }: K
  * that only looks like page cache is no proof: those of data and BSS have been seen with PG_lru and a mapping
  * (makedumpfile issue 21). It stays unless the kernel's own mark says that it was given back.
  */
-function withoutFreed(image: readonly PfnRange[], kernel: Kernel, reader: StructPageReader): PfnRange[] {
+function withoutFreed(image: readonly PfnRange[], kernel: Kernel): PfnRange[] {
   const kept = PfnSet.of(image)
   const marks = imageMarks(kernel)
   const runs = new ClassRuns()
   for (const range of image) {
-    reader.classify(range, runs)
+    kernel.structPages.classify(range, runs)
     for (const { start, count, code } of runs.of(range)) {
       if (FREED.includes(code)) kept.delete({ start, count })
       if (marks === undefined || !REUSED.includes(code)) continue
