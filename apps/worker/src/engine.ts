@@ -24,5 +24,7 @@ export interface EngineDumpOptions extends DumpOptions {
 export interface EngineOpenOptions {
   readonly stateDir: string
   readonly guardianScope: 'session' | 'systemd'
+  /** The guest is going to be paused, where it is a live one. */
+  readonly pauses: boolean
   readonly signal?: AbortSignal
 }

@@ -43,6 +43,7 @@ async function answer<Descriptor, Guest extends AsyncDisposable>(
   await using guest = await engine.openGuest(await engine.loadDescriptor(task.descriptor), {
     stateDir,
     guardianScope,
+    pauses: task.task !== 'pages' && !task.options.live,
     signal,
   })
   if (task.task === 'pages') {
