@@ -1,15 +1,14 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { picture } from './picture.ts'
+import { keepBetween } from '../keep-between.ts'
 import { ROWS } from './goals.ts'
 import { outcomesOf, type Results, resultsText } from './results.ts'
 import { markdown } from './table.ts'
 
 const RESULTS = join(import.meta.dirname, 'results')
 const README = join(import.meta.dirname, 'README.md')
-const BEGIN = '<!-- results: written by npm run bench -- --keep -->'
-const END = '<!-- end of results -->'
 /** Rounds below which medians say little. */
 const FEWEST_ROUNDS = 5
 /** Pixels of the PNG for one of the drawing. */
@@ -30,12 +29,9 @@ export async function keepResults(results: Results): Promise<void> {
   writeFileSync(join(RESULTS, 'bench.json'), resultsText(results))
   writeFileSync(join(RESULTS, 'bench.svg'), svg)
   writeFileSync(join(RESULTS, 'bench.png'), await asPng(svg))
-  const readme = readFileSync(README, 'utf8')
-  const [start, end] = [readme.indexOf(BEGIN), readme.indexOf(END)]
-  if (start === -1 || end < start)
-    throw new Error(`${README} does not say where results go: between ${BEGIN} and ${END}`)
-  const section = `${BEGIN}\n![Time of ours beside its peers](results/bench.svg)\n\n\`${results.command}\`\n\n${markdown(results, outcomes)}`
-  writeFileSync(README, `${readme.slice(0, start)}${section}${readme.slice(end)}`)
+  const image = '![Time of ours beside its peers](results/bench.svg)'
+  const text = `${image}\n\n\`${results.command}\`\n\n${markdown(results, outcomes)}`
+  keepBetween(README, 'npm run bench -- --keep', text)
 }
 
 async function asPng(svg: string): Promise<Uint8Array> {

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { z } from 'zod'
 import { perJobAndSecond, plus, redisState, type RedisState, type RedisUse, scaled } from './redis-use.ts'
-import { StubFleet } from './start-stub-fleet.ts'
+import { LocalFleet } from '../fleet/local-fleet.ts'
 
 /** What was measured, and how much of it. */
 export const measured = { hosts: 5, shortJobs: 200, longJobs: 5, longSeconds: 15 } as const
@@ -44,7 +44,7 @@ const Dump = z.object({
 
 /** Measures what Redis does for hosts and dumps: the project's API and workers, five hosts of them, and dumps by a stub. */
 export async function measureRedis(signal: AbortSignal, say: (text: string) => void): Promise<RedisCosts> {
-  await using fleet = await StubFleet.start(signal)
+  await using fleet = await LocalFleet.start(signal)
   const { hosts, shortJobs, longJobs, longSeconds } = measured
   const now = (): Promise<RedisState> => redisState(fleet.redis.socketPath)
   const pause = (ms: number): Promise<void> => setTimeout(ms, undefined, { signal })
@@ -73,7 +73,7 @@ export async function measureRedis(signal: AbortSignal, say: (text: string) => v
   const starts: RedisState[] = []
   for (const host of names) {
     const guests = [...short, ...long].filter((guest) => guest.host === host)
-    await fleet.startHost(host, guests)
+    await fleet.startStubHost(host, guests)
     starts.push(await now())
   }
   // The first one brings what all share.
@@ -150,12 +150,12 @@ function minus(after: RedisState, before: RedisState): RedisState {
 }
 
 /** Until the API takes every host for one that can be reached. */
-async function reachable(fleet: StubFleet, pause: (ms: number) => Promise<void>): Promise<void> {
+async function reachable(fleet: LocalFleet, pause: (ms: number) => Promise<void>): Promise<void> {
   const Hosts = z.object({ items: z.array(z.object({ reachable: z.boolean() })) })
   while (!Hosts.parse(await fleet.ask('/v1/hosts')).items.every((host) => host.reachable)) await pause(200)
 }
 
-async function post(fleet: StubFleet, guests: readonly { id: string }[]): Promise<string[]> {
+async function post(fleet: LocalFleet, guests: readonly { id: string }[]): Promise<string[]> {
   const ids: string[] = []
   for (let at = 0; at < guests.length; at += POSTS_AT_ONCE) {
     const some = guests.slice(at, at + POSTS_AT_ONCE).map(({ id }) => fleet.ask('/v1/dumps', { guest: id }))
@@ -165,7 +165,7 @@ async function post(fleet: StubFleet, guests: readonly { id: string }[]): Promis
 }
 
 /** How long these dumps ran altogether, in milliseconds, once the API knows it. Throws when one did not succeed. */
-async function ranMs(fleet: StubFleet, ids: readonly string[], pause: (ms: number) => Promise<void>): Promise<number> {
+async function ranMs(fleet: LocalFleet, ids: readonly string[], pause: (ms: number) => Promise<void>): Promise<number> {
   let sum = 0
   for (const id of ids) {
     for (;;) {

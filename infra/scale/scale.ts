@@ -1,8 +1,9 @@
 // What large guests and a large fleet would take: see README.md.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { keepBetween } from '../keep-between.ts'
 import { readResults } from '../bench/results.ts'
 import { measureHashMsPerGib } from './measure-hash.ts'
 import { measureRedis } from './measure-redis.ts'
@@ -11,8 +12,6 @@ import { unitCosts } from './unit-costs.ts'
 
 const BENCH = resolve(import.meta.dirname, '../bench/results/bench.json')
 const README = join(import.meta.dirname, 'README.md')
-const BEGIN = '<!-- results: written by npm run scale -- --keep -->'
-const END = '<!-- end of results -->'
 const usage = `usage: npm run scale -- [--bench FILE] [--keep]
 
   --bench FILE  other results of the benchmark than infra/bench/results/bench.json
@@ -46,15 +45,7 @@ async function run({ bench: path, keep }: { bench: string; keep: boolean }): Pro
   const measuredHere = `\`${command}\`, ${new Date().toISOString().slice(0, 10)}, ${machine}, load averages ${load}`
   const text = tables({ bench, costs, redis, measuredHere })
   process.stdout.write(text)
-  if (keep) keepTables(text)
-}
-
-function keepTables(text: string): void {
-  const readme = readFileSync(README, 'utf8')
-  const [start, end] = [readme.indexOf(BEGIN), readme.indexOf(END)]
-  if (start === -1 || end < start)
-    throw new Error(`${README} does not say where results go: between ${BEGIN} and ${END}`)
-  writeFileSync(README, `${readme.slice(0, start)}${BEGIN}\n${text}${readme.slice(end)}`)
+  if (keep) keepBetween(README, 'npm run scale -- --keep', text)
 }
 
 function parseOrSay(): { bench: string; keep: boolean } | undefined {

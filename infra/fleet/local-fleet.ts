@@ -1,17 +1,20 @@
 import { type LabRedis, startRedis } from '@ullage/lab'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 
 const API = resolve(import.meta.dirname, '../../apps/api/src/main.ts')
-const WORKER = resolve(import.meta.dirname, 'stub-worker.ts')
+const WORKERS = {
+  stub: resolve(import.meta.dirname, 'stub-worker.ts'),
+  real: resolve(import.meta.dirname, '../../apps/worker/src/main.ts'),
+} as const
 const READY_WITHIN_MS = 120_000
 
-/** The project's API and workers, a process each, on a private Redis; only what dumps is a stub. */
-export class StubFleet implements AsyncDisposable {
+/** The project's API and workers, a process each, on a private Redis. What dumps is the project's too, or a stub. */
+export class LocalFleet implements AsyncDisposable {
   readonly redis: LabRedis
   readonly #folder: string
   readonly #signal: AbortSignal
@@ -23,11 +26,11 @@ export class StubFleet implements AsyncDisposable {
   private constructor(redis: LabRedis, signal: AbortSignal) {
     this.redis = redis
     this.#signal = signal
-    this.#folder = mkdtempSync(join(tmpdir(), 'ullage-scale-'))
+    this.#folder = mkdtempSync(join(tmpdir(), 'ullage-fleet-'))
   }
 
-  static async start(signal: AbortSignal): Promise<StubFleet> {
-    return new StubFleet(await startRedis({ signal }), signal)
+  static async start(signal: AbortSignal): Promise<LocalFleet> {
+    return new LocalFleet(await startRedis({ signal }), signal)
   }
 
   async startApi(): Promise<void> {
@@ -39,15 +42,25 @@ export class StubFleet implements AsyncDisposable {
     this.#url = await this.#heard(said, /"url":"([^"]+)"/)
   }
 
-  /** A worker of its own for a host whose guests are dumped, by the stub, in so many seconds each. */
-  async startHost(host: string, guests: readonly { id: string; seconds: number }[]): Promise<void> {
+  /** A worker of its own for a host whose guests the stub dumps, in so many seconds each. */
+  async startStubHost(host: string, guests: readonly { id: string; seconds: number }[]): Promise<void> {
+    const descriptors = guests.map(({ id, seconds }) => [id, { backend: 'stub', seconds }] as const)
+    await this.startHost(host, Object.fromEntries(descriptors), { worker: 'stub' })
+  }
+
+  /** A worker of its own for a host of guests with these descriptors. */
+  async startHost(
+    host: string,
+    descriptors: Readonly<Record<string, object>>,
+    { worker, env = {} }: { worker: keyof typeof WORKERS; env?: Readonly<Record<string, string>> },
+  ): Promise<void> {
     const folder = join(this.#folder, host)
     const guestsDir = join(folder, 'guests')
     mkdirSync(guestsDir, { recursive: true })
-    for (const { id, seconds } of guests)
-      writeFileSync(join(guestsDir, `${id}.json`), JSON.stringify({ backend: 'stub', seconds }))
-    const env = { ULLAGE_HOST_ID: host, ULLAGE_GUESTS_DIR: guestsDir, ULLAGE_STATE_DIR: join(folder, 'state') }
-    const { child, said } = this.#start(WORKER, env)
+    for (const [id, descriptor] of Object.entries(descriptors))
+      writeFileSync(join(guestsDir, `${id}.json`), JSON.stringify(descriptor))
+    const settings = { ULLAGE_HOST_ID: host, ULLAGE_GUESTS_DIR: guestsDir, ULLAGE_STATE_DIR: join(folder, 'state') }
+    const { child, said } = this.#start(WORKERS[worker], { ...settings, ...env })
     this.#workers.push(child)
     await this.#heard(said, /"worker (ready)"/)
   }
@@ -55,6 +68,16 @@ export class StubFleet implements AsyncDisposable {
   /** Stops the API or all workers where they stand (SIGSTOP), or lets them go on (SIGCONT). */
   signal(whom: 'api' | 'workers', name: 'SIGSTOP' | 'SIGCONT'): void {
     for (const child of whom === 'api' ? [this.#api] : this.#workers) child?.kill(name)
+  }
+
+  /** Where the API listens. */
+  get url(): string {
+    return this.#url
+  }
+
+  /** Names of what is published. */
+  published(): string[] {
+    return readdirSync(join(this.#folder, 'artifacts')).filter((name) => !name.startsWith('.'))
   }
 
   /** Whether the artifact of this dump stands where artifacts are published. */
@@ -69,6 +92,19 @@ export class StubFleet implements AsyncDisposable {
     const text = await response.text()
     if (!response.ok) throw new Error(`the API answered ${response.status} to ${path}: ${text.slice(0, 500)}`)
     return JSON.parse(text)
+  }
+
+  /** The status of the API's answer to this body. */
+  async statusOf(path: string, body: object): Promise<number> {
+    const headers = { 'content-type': 'application/json' }
+    const response = await fetch(`${this.#url}${path}`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+      signal: this.#signal,
+    })
+    await response.arrayBuffer()
+    return response.status
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
