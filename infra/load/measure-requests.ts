@@ -1,4 +1,5 @@
 import autocannon from 'autocannon'
+import { quantile } from '../scale/simulate-fleet.ts'
 
 /** Clients that ask at the same time, each its next question as soon as the last is answered. */
 export const CLIENTS = 4
@@ -50,10 +51,4 @@ export async function measureEach<T>(
     p99Ms: quantile(tookMs, 0.99),
     count: items.length,
   }
-}
-
-/** The value that the share `q` of `values` does not exceed. */
-export function quantile(values: readonly number[], q: number): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? Number.NaN
 }

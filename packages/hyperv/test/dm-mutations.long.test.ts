@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { DmState } from '@ullage/hyperv'
-import { unpackHypervFixture, unpackHypervMessages } from '@ullage/lab'
+import { seeded, unpackHypervFixture, unpackHypervMessages } from '@ullage/lab'
 import { expect, test } from 'vitest'
 import * as made from './made-dm-message.ts'
 import { PlainDmModel } from './plain-dm-model.ts'
@@ -132,15 +132,4 @@ function compare(state: DmState, model: PlainDmModel): void {
 
 function residentBytes(): number {
   return process.memoryUsage().rss
-}
-
-/** Mulberry32: the same messages in every run. */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b_79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
 }

@@ -65,5 +65,6 @@ export type { RawFields, SyntheticPage, SyntheticUse } from './synthetic-guest/s
 export { startWorkload, WORKLOAD_DISK_MIB } from './guest-workload.ts'
 export { hasBit, type KdumpFrames, readKdumpFrames } from './kdump-frames.ts'
 export { type FrameWords, type SettledTruth, settledTruth } from './settled-truth.ts'
+export { seeded } from './seeded.ts'
 export { writeGuestNotes } from './write-guest-notes.ts'
 export { writeNotesFile } from './write-notes-file.ts'

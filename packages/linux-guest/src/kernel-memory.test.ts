@@ -1,5 +1,5 @@
+import { seeded } from '@ullage/lab'
 import { expect, test } from 'vitest'
-import { seeded } from '../test/random-struct-pages.ts'
 import { arm64Paging } from './arm64-paging.ts'
 import { GuestFrames } from './guest-frames.ts'
 import type { GuestView } from './guest-view.ts'

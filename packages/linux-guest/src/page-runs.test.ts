@@ -1,6 +1,7 @@
+import { seeded } from '@ullage/lab'
 import { expect, test } from 'vitest'
 import { ERA_LINES } from '../test/era-lines.ts'
-import { randomStructPages, seeded } from '../test/random-struct-pages.ts'
+import { randomStructPages } from '../test/random-struct-pages.ts'
 import { ClassRuns } from './class-runs.ts'
 import { GUEST_CLASS, guestClasses } from './guest-class.ts'
 import { PageClassifier } from './page-classifier.ts'

@@ -3,17 +3,6 @@ import type { StructPage } from '../src/struct-page.ts'
 /** Numbers in [0, 1). */
 export type Random = () => number
 
-/** Numbers that depend on `seed` only (mulberry32). */
-export function seeded(seed: number): Random {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b_79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
 /**
  * Struct pages as no kernel need have written them, in runs of alike ones: every word that a class follows from takes the
  * values that mean something, some that do not, and is mixed with any other. Half of what can be a block or a compound page

@@ -1,4 +1,5 @@
 import type { SyntheticPage } from './synthetic-page.ts'
+import { seeded } from '../seeded.ts'
 
 /** Neighbouring frames of one use; where `page` has an order, blocks or compound pages of it, one after the other. */
 export interface BusyRun {
@@ -46,7 +47,7 @@ const totalWeight = mixes.reduce((sum, { weight }) => sum + weight, 0)
  * half of the large free blocks, which nothing has touched.
  */
 export function* busySection(seed: number, sectionFrames: number): Generator<BusyRun> {
-  const random = mulberry(seed)
+  const random = seeded(seed)
   for (let start = 0; start < sectionFrames; start += BLOCK_FRAMES) {
     const dice = random()
     const whole = (page: SyntheticPage, isHole: boolean): BusyRun => ({ start, count: BLOCK_FRAMES, page, isHole })
@@ -78,15 +79,4 @@ function pick(at: number): Mix {
     if (left < 0) return mix
   }
   return mixes[0] as Mix
-}
-
-/** Numbers in [0, 1) that depend on `seed` only (mulberry32). */
-export function mulberry(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b_79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
 }

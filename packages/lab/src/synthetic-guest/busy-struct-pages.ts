@@ -1,4 +1,5 @@
-import { type BusyRun, mulberry } from './busy-section.ts'
+import { seeded } from '../seeded.ts'
+import type { BusyRun } from './busy-section.ts'
 import type { KernelEra } from './kernel-era.ts'
 import type { SyntheticPage } from './synthetic-page.ts'
 import { structPageOffsets, writeStructPage } from './write-struct-page.ts'
@@ -31,7 +32,7 @@ export class BusyStructPages {
 
   /** `virtual`: address of the section's first struct page. */
   write(runs: Iterable<BusyRun>, virtual: bigint, seed: number): void {
-    const random = mulberry(seed)
+    const random = seeded(seed)
     for (const { start, count, page } of runs) {
       const frames = 2 ** (page.order ?? 0)
       for (let at = start; at < start + count; at += frames) this.#writeBlock(at, page, virtual, random)
