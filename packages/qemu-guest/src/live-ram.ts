@@ -65,8 +65,9 @@ async function piecesOf(
   options: CommandOptions & { readonly backends: readonly MemoryBackend[] },
 ): Promise<Map<string, Piece>> {
   const pieces = new Map<string, Piece>()
-  for (const region of regions) {
-    const addressBytes = (await hostAddress(client, region, options)) - region.offsetBytes
+  const addresses = await Promise.all(regions.map((region) => hostAddress(client, region, options)))
+  for (const [i, region] of regions.entries()) {
+    const addressBytes = (addresses[i] as number) - region.offsetBytes
     const before = pieces.get(region.name)?.addressBytes
     if (before !== undefined && before !== addressBytes) {
       const found = `0x${before.toString(16)} and 0x${addressBytes.toString(16)}`

@@ -43,9 +43,13 @@ export async function openQemuGuest(socketPath: string, options: OpenQemuGuestOp
     const isToPause = options.pauses === true && (await guestStatus(client)) === 'running'
     const guardian = isToPause ? startGuardian(socketPath, { stateDir, lockFd: lock.fd, scope }) : undefined
     opened.defer(() => guardian?.disarm())
-    await refuseUnsuitable(client, { signal })
-    const machine = machineOfTarget(await queryTarget(client, { signal }))
-    const process = opened.use(openHostProcess((await qemuProcess(client, { signal })).pid))
+    const [target, { pid }] = await Promise.all([
+      queryTarget(client, { signal }),
+      qemuProcess(client, { signal }),
+      refuseUnsuitable(client, { signal }),
+    ])
+    const machine = machineOfTarget(target)
+    const process = opened.use(openHostProcess(pid))
     const live = await openLiveRam(client, process, { signal })
     const witness = await options.witness?.(client).catch((error: unknown) => {
       live.ram[Symbol.dispose]()

@@ -36,8 +36,9 @@ export async function childTypes(
   options: CommandOptions = {},
 ): Promise<string[]> {
   const types: string[] = []
-  for (const path of paths) {
-    for (const entry of toList((await orUndefined(client, 'qom-list', { path }, options)) ?? [], 'qom-list')) {
+  const lists = await Promise.all(paths.map((path) => orUndefined(client, 'qom-list', { path }, options)))
+  for (const list of lists) {
+    for (const entry of toList(list ?? [], 'qom-list')) {
       const type = toText(toObject(entry, 'an entry of qom-list').type, 'the type of a property')
       const child = /^child<(.*)>$/.exec(type)?.[1]
       if (child !== undefined) types.push(child)

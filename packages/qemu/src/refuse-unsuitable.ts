@@ -11,21 +11,24 @@ const QUIET = ['none', 'completed', 'failed', 'cancelled']
  * not here yet), one that is being migrated or snapshot, and one whose memory is encrypted.
  */
 export async function refuseUnsuitable(client: QmpClient, options: CommandOptions = {}): Promise<void> {
-  const status = toObject(await client.execute('query-status', {}, options), 'query-status')
+  const [told, migration, sev, support] = await Promise.all([
+    client.execute('query-status', {}, options),
+    executeIfKnown(client, 'query-migrate', options),
+    executeIfKnown(client, 'query-sev', options),
+    readProperty(client, '/machine', 'confidential-guest-support', options),
+  ])
+  const status = toObject(told, 'query-status')
   if (toText(status.status, 'the status of the guest') === 'inmigrate') {
     throw refusal(client, 'waits for an incoming migration', 'its memory is not here yet; dump it when it has arrived')
   }
-  const migration = await executeIfKnown(client, 'query-migrate', options)
   const state = isObject(migration) && typeof migration.status === 'string' ? migration.status : 'none'
   if (!QUIET.includes(state)) {
     throw refusal(client, `is in a migration (${state})`, 'dump it when the migration has ended')
   }
   const encrypted = 'the host sees its memory encrypted; dump it from inside'
-  const sev = await executeIfKnown(client, 'query-sev', options)
   if (isObject(sev) && sev.enabled === true) {
     throw refusal(client, 'is a confidential guest (SEV)', encrypted)
   }
-  const support = await readProperty(client, '/machine', 'confidential-guest-support', options)
   if (typeof support === 'string' && support !== '') {
     const type = await readProperty(client, support, 'type', options)
     throw refusal(client, `is a confidential guest (${String(type ?? support)})`, encrypted)

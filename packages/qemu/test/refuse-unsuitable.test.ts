@@ -16,10 +16,14 @@ function answering(answers: Record<string, unknown>): (socket: Socket) => void {
 }
 
 describe('refuseUnsuitable', () => {
-  const running = { 'query-status': { status: 'running', running: true } }
   const support = 'qom-get /machine confidential-guest-support'
+  const running = { 'query-status': { status: 'running', running: true }, [support]: '' }
   const unsuitable: [string, Record<string, unknown>, RegExp][] = [
-    ['a guest that arrives', { 'query-status': { status: 'inmigrate' } }, /waits for an incoming migration/],
+    [
+      'a guest that arrives',
+      { ...running, 'query-status': { status: 'inmigrate' } },
+      /waits for an incoming migration/,
+    ],
     ['postcopy', { ...running, 'query-migrate': { status: 'postcopy-active' } }, /in a migration \(postcopy-active\)/],
     ['an active migration', { ...running, 'query-migrate': { status: 'active' } }, /in a migration \(active\)/],
     ['SEV', { ...running, 'query-sev': { enabled: true } }, /confidential guest \(SEV\)/],
@@ -36,9 +40,9 @@ describe('refuseUnsuitable', () => {
   })
 
   const suitable: [string, Record<string, unknown>][] = [
-    ['a QEMU without these commands', { ...running, [support]: '' }],
-    ['a migration that has ended', { ...running, [support]: '', 'query-migrate': { status: 'completed' } }],
-    ['a host without SEV', { ...running, [support]: '', 'query-migrate': {}, 'query-sev': { enabled: false } }],
+    ['a QEMU without these commands', running],
+    ['a migration that has ended', { ...running, 'query-migrate': { status: 'completed' } }],
+    ['a host without SEV', { ...running, 'query-migrate': {}, 'query-sev': { enabled: false } }],
   ]
   it.each(suitable)('lets %s pass', async (_name, answers) => {
     await withServer(answering(answers), async (path) => {
