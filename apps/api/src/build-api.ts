@@ -8,6 +8,8 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
 import type { ApiParts } from './api-parts.ts'
+import { hideForeignDumps } from './auth/hide-foreign-dumps.ts'
+import { anonymous } from './auth/principal.ts'
 import { Metrics } from './metrics.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { dumpEventRoutes } from './routes/dump-events.ts'
@@ -45,6 +47,12 @@ export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogge
   app.addHook('onSend', async (_request, reply) => {
     reply.header('x-content-type-options', 'nosniff')
   })
+
+  app.decorateRequest('principal')
+  app.addHook('onRequest', async (request) => {
+    request.principal = anonymous
+  })
+  hideForeignDumps(app, parts.journal)
 
   await app.register(swagger, {
     openapi: {

@@ -53,7 +53,7 @@ class QueueDouble implements JobQueue {
   }
 }
 
-const guest = (id: string) => ({ id, backend: 'virtio-balloon', problem: null })
+const guest = (id: string, tenant: string | null = null) => ({ id, backend: 'virtio-balloon', problem: null, tenant })
 const host = (name: string, guests: FleetHost['guests'], reachable = true): FleetHost => ({
   host: name,
   instance: randomUUID(),
