@@ -8,8 +8,7 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
 import type { ApiParts } from './api-parts.ts'
-import { hideForeignDumps } from './auth/hide-foreign-dumps.ts'
-import { anonymous } from './auth/principal.ts'
+import { type Guard, guardRoutes } from './auth/guard-routes.ts'
 import { Metrics } from './metrics.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { dumpEventRoutes } from './routes/dump-events.ts'
@@ -23,8 +22,8 @@ import { refuseEarly, setErrorHandler } from './set-error-handler.ts'
 const BODY_BYTES = 64 * 1024
 const REQUEST_WITHIN_MS = 30_000
 
-/** The API as a Fastify application that does not listen yet. */
-export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogger) {
+/** The API as a Fastify application that does not listen yet. Without a guard everybody may do everything. */
+export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogger, guard: Guard = {}) {
   const app = Fastify({
     loggerInstance,
     bodyLimit: BODY_BYTES,
@@ -48,11 +47,7 @@ export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogge
     reply.header('x-content-type-options', 'nosniff')
   })
 
-  app.decorateRequest('principal')
-  app.addHook('onRequest', async (request) => {
-    request.principal = anonymous
-  })
-  hideForeignDumps(app, parts.journal)
+  guardRoutes(app, guard, parts.journal)
 
   await app.register(swagger, {
     openapi: {
@@ -61,6 +56,11 @@ export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogge
         title: 'Ullage',
         version: '1',
         description: 'Dumps of guest memory that never read what is not there.',
+      },
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer', description: 'a static key, or a JWT with the claim scope' },
+        },
       },
     },
     transform: jsonSchemaTransform,

@@ -3,6 +3,8 @@ import { z } from 'zod'
 /** Everything the API refuses, by code: status, title, and what to do about it. One row each, and the README's table. */
 export const problems = {
   REQUEST_INVALID: [400, 'the request does not fit the schema', 'compare it with /openapi.json'],
+  UNAUTHENTICATED: [401, 'who asks is not known', 'send a key or token that is valid here as Authorization: Bearer'],
+  FORBIDDEN: [403, 'this key or token has not the scope for it', 'use one that has, or have the scope granted'],
   ROUTE_UNKNOWN: [404, 'no such address', 'see /docs for those there are'],
   DUMP_UNKNOWN: [404, 'no such dump', 'GET /v1/dumps lists those there are'],
   GUEST_UNKNOWN: [404, 'no such guest', 'GET /v1/guests lists those there are'],
@@ -17,6 +19,7 @@ export const problems = {
   MEDIA_TYPE: [415, 'the body is not JSON', 'send Content-Type: application/json'],
   HOST_UNREACHABLE: [503, "the guest's host does not answer", 'start the worker on that host, then try again'],
   QUEUE_UNREACHABLE: [503, 'the queue does not answer', 'try again in some seconds'],
+  AUTH_UNREACHABLE: [503, 'tokens cannot be checked now', 'try again in some seconds'],
   PAGES_FAILED: [502, 'the worker could not tell', 'see the reason; it is the guest that has it'],
   PAGES_TIMEOUT: [504, 'the worker did not answer in time', 'try again when the host is less busy'],
   INTERNAL: [500, 'something is wrong here', "see the service's log"],
