@@ -36,7 +36,11 @@ const open = { ...least, ULLAGE_AUTH_KEYS_FILE: undefined }
 test.each([undefined, '127.0.0.1:1', '127.8.9.1:1', '[::1]:1', 'localhost:1', 'unix:/run/api.sock'])(
   'who asks nobody may listen at %s',
   (listen) => {
-    expect(readApiConfig({ ...open, ULLAGE_API_LISTEN: listen }).auth).toEqual({ keysFile: undefined, jwt: undefined })
+    expect(readApiConfig({ ...open, ULLAGE_API_LISTEN: listen }).auth).toMatchObject({
+      keysFile: undefined,
+      jwt: undefined,
+      perMinute: undefined,
+    })
   },
 )
 
@@ -77,4 +81,11 @@ test.each([
   const read = () => readApiConfig({ ...least, ...jwt, ULLAGE_AUTH_JWKS_URL: url })
   if (taken) expect(read().auth.jwt?.jwksUrl.href).toBe(url)
   else expect(read).toThrow(/^ULLAGE_AUTH_JWKS_URL: expected/)
+})
+
+test('requests are limited where one is asked who one is, unless a setting says otherwise', () => {
+  expect(readApiConfig(least).auth.perMinute).toBe(6_000)
+  expect(readApiConfig({ ...least, ULLAGE_RATE_LIMIT: '0' }).auth.perMinute).toBeUndefined()
+  expect(readApiConfig({ ...open, ULLAGE_RATE_LIMIT: '10' }).auth.perMinute).toBe(10)
+  expect(() => readApiConfig({ ...least, ULLAGE_RATE_LIMIT: 'many' })).toThrow(/^ULLAGE_RATE_LIMIT: /)
 })

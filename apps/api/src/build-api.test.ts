@@ -77,6 +77,7 @@ test('the OpenAPI document has every route and its schemas, and the docs page sh
     '409',
     '413',
     '415',
+    '429',
     '500',
     '503',
   ])

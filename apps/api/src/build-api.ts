@@ -47,7 +47,7 @@ export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogge
     reply.header('x-content-type-options', 'nosniff')
   })
 
-  guardRoutes(app, guard, parts.journal)
+  await guardRoutes(app, guard, parts.journal)
 
   await app.register(swagger, {
     openapi: {

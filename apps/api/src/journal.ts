@@ -17,6 +17,7 @@ import {
 } from '@ullage/dump-job'
 import { z } from 'zod'
 import { migrations } from './journal-migrations.ts'
+import type { TenantUsage } from './tenant-quota.ts'
 
 const json = <Schema extends z.ZodType>(schema: Schema) =>
   z
@@ -67,6 +68,8 @@ const row = z
       requestedBy: found.requested_by,
     }),
   )
+
+const usageRow = z.object({ active: z.int(), bytes: z.int() })
 
 /** One accepted dump, as the journal has it. Times in milliseconds since 1970. */
 export interface DumpRecord {
@@ -159,10 +162,45 @@ export class Journal implements Disposable {
 
   /**
    * Writes down a dump that nobody has been told of yet. Returns it, or the active dump that the guest has already.
+   * `allow` is told what its tenant has before it; when it throws, nothing is written. One transaction has all of it.
    */
-  accept(dump: AskedDump): { accepted: boolean; dump: DumpRecord } {
+  accept(dump: AskedDump, allow?: (usage: TenantUsage) => void): { accepted: boolean; dump: DumpRecord } {
     const { tenant = null, requestedBy = null } = dump
     this.#database.exec('PRAGMA synchronous = FULL')
+    return this.#transact(() => {
+      if (tenant !== null && !this.activeOf(dump.guest, tenant)) allow?.(this.usageOf(tenant))
+      return this.#insert({ ...dump, tenant, requestedBy })
+    })
+  }
+
+  /** What a tenant has. */
+  usageOf(tenant: string): TenantUsage {
+    const found = this.#database
+      .prepare(
+        `SELECT
+           (SELECT count(*) FROM dumps WHERE tenant = :tenant AND state IN ('queued', 'running')) AS active,
+           (SELECT ifnull(sum(json_extract(result, '$.artifact.bytes')), 0) FROM dumps
+             WHERE tenant = :tenant AND state = 'succeeded') AS bytes`,
+      )
+      .get({ tenant })
+    const { active, bytes } = usageRow.parse(found)
+    return { activeDumps: active, storedBytes: bytes }
+  }
+
+  #transact<T>(work: () => T): T {
+    this.#database.exec('BEGIN IMMEDIATE')
+    try {
+      const result = work()
+      this.#database.exec('COMMIT')
+      return result
+    } catch (error) {
+      this.#database.exec('ROLLBACK')
+      throw error
+    }
+  }
+
+  #insert(dump: Required<AskedDump>): { accepted: boolean; dump: DumpRecord } {
+    const { tenant, requestedBy } = dump
     const inserted = this.#database
       .prepare(
         `INSERT INTO dumps (id, guest, host, options, state, revision, queued, cancel_requested, attempts, created_ms,

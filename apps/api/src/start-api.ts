@@ -4,7 +4,7 @@ import { changedChannel, jobChanged, makeFolder } from '@ullage/dump-job'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Redis } from 'ioredis'
 import { type ApiConfig, ApiConfigError, type ListenAddress } from './api-config.ts'
-import { makeGuard } from './auth/make-guard.ts'
+import { makeGuard, makeQuotas } from './auth/make-guard.ts'
 import { buildApi } from './build-api.ts'
 import { BullQueue } from './bull-queue.ts'
 import { connectRedis } from './connect-redis.ts'
@@ -37,7 +37,7 @@ export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promi
   const follow = new FollowJobs({ journal, queue, published, log })
   const fleet = new RedisFleet(redis)
   const guard = makeGuard(config, log)
-  const app = await buildApi({ journal, queue, fleet, follow, published }, log, guard)
+  const app = await buildApi({ journal, queue, fleet, follow, published, quotaOf: makeQuotas(config, log) }, log, guard)
 
   stack.use(hearHints(redis, follow, log))
   stack.use(sweepRegularly(redis, follow))

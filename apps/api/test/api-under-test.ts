@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { dumpResource } from '@ullage/dump-job'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect } from 'vitest'
+import type { ApiParts } from '../src/api-parts.ts'
 import type { Guard } from '../src/auth/guard-routes.ts'
 import { buildApi } from '../src/build-api.ts'
 import type { Fleet, FleetHost } from '../src/fleet.ts'
@@ -89,7 +90,7 @@ class FleetDouble implements Fleet {
 }
 
 /** An API on doubles, with its own folder and a journal in memory. */
-export async function setUp(guard: Guard = {}) {
+export async function setUp(guard: Guard = {}, more: Pick<ApiParts, 'quotaOf'> = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'ullage-api-'))
   const journal = new Journal(':memory:')
   const queue = new QueueDouble()
@@ -97,7 +98,7 @@ export async function setUp(guard: Guard = {}) {
   const log = pino({ level: 'silent' })
   const published = new PublishedDumps(folder)
   const follow = new FollowJobs({ journal, queue, published, log })
-  const app = await buildApi({ journal, queue, fleet, follow, published }, log, guard)
+  const app = await buildApi({ journal, queue, fleet, follow, published, ...more }, log, guard)
   const answers: { method: string; route: string; status: number; mediaType: string | undefined }[] = []
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import type { TenantQuota } from '../tenant-quota.ts'
 import type { JwtSettings } from './jwt-tokens.ts'
 
 const file = z
@@ -23,6 +24,10 @@ export const authSettings = {
   ULLAGE_AUTH_JWKS_URL: jwksUrl.optional(),
   ULLAGE_AUTH_ISSUER: z.string().min(1).optional(),
   ULLAGE_AUTH_AUDIENCE: z.string().min(1).optional(),
+  ULLAGE_RATE_LIMIT: z.coerce.number().int().min(0).max(10_000_000).optional(),
+  ULLAGE_TENANTS_FILE: file.optional(),
+  ULLAGE_TENANT_DUMPS: z.coerce.number().int().min(0).optional(),
+  ULLAGE_TENANT_BYTES: z.coerce.number().int().min(0).optional(),
   ULLAGE_AUTH_TENANT_CLAIM: z.string().min(1).max(200).default('tenant'),
 }
 const settings = z.object(authSettings)
@@ -30,7 +35,15 @@ const settings = z.object(authSettings)
 export interface AuthConfig {
   readonly keysFile: string | undefined
   readonly jwt: JwtSettings | undefined
+  /** Requests in a minute of one principal or address; undefined for any number. */
+  readonly perMinute: number | undefined
+  readonly tenantsFile: string | undefined
+  /** Of tenants that the file does not name, or names without it. */
+  readonly tenantDefaults: TenantQuota
 }
+
+/** Enough for a client that asks for the state of a hundred dumps each second. */
+const RATE_WHERE_ASKED = 6_000
 
 /** What the settings say together. `complain` is told of one that another one needs. */
 export function readAuthConfig(
@@ -47,9 +60,20 @@ export function readAuthConfig(
     }
   }
   const tenantClaim = data.ULLAGE_AUTH_TENANT_CLAIM
+  const keysFile = data.ULLAGE_AUTH_KEYS_FILE
+  const asksNobody = keysFile === undefined && some === undefined
+  const rate = data.ULLAGE_RATE_LIMIT ?? (asksNobody ? 0 : RATE_WHERE_ASKED)
+  const concurrentDumps = data.ULLAGE_TENANT_DUMPS
+  const storedBytes = data.ULLAGE_TENANT_BYTES
   return {
-    keysFile: data.ULLAGE_AUTH_KEYS_FILE,
+    keysFile,
     jwt: url && issuer && audience ? { jwksUrl: url, issuer, audience, tenantClaim } : undefined,
+    perMinute: rate === 0 ? undefined : rate,
+    tenantsFile: data.ULLAGE_TENANTS_FILE,
+    tenantDefaults: {
+      ...(concurrentDumps !== undefined && { concurrentDumps }),
+      ...(storedBytes !== undefined && { storedBytes }),
+    },
   }
 }
 

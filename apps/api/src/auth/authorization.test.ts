@@ -228,7 +228,7 @@ test('the table has every route, and no other', async () => {
     expect(api.app.hasRoute({ method, url }), `${route}`).toBe(true)
   }
   const app = Fastify()
-  guardRoutes(app.withTypeProvider(), {}, new Journal(':memory:'))
+  await guardRoutes(app.withTypeProvider(), {}, new Journal(':memory:'))
   const add = (method: 'GET' | 'PATCH', url: string) => app.route({ method, url, handler: async () => '' })
   expect(() => add('GET', '/v1/secrets')).toThrow('expected GET /v1/secrets in the table of who may use which route')
   expect(() => add('PATCH', '/v1/dumps')).toThrow('PATCH /v1/dumps')

@@ -19,6 +19,8 @@ export function documentAccess(app: ZodInstance): void {
   })
 }
 
+const REFUSALS = ['UNAUTHENTICATED', 'FORBIDDEN', 'RATE_LIMITED', 'AUTH_UNREACHABLE'] as const
+
 function documented(schema: FastifySchema, access: Access): FastifySchema {
   if (access === 'open' || schema.security) return schema
   const needed = access === 'fleet' ? 'admin, of no tenant' : access
@@ -26,6 +28,6 @@ function documented(schema: FastifySchema, access: Access): FastifySchema {
     ...schema,
     description: `${schema.description ? `${schema.description} ` : ''}Scope: ${needed}.`,
     security: [{ bearer: [access === 'fleet' ? 'admin' : access] }],
-    response: addRefusals(schema.response, 'UNAUTHENTICATED', 'FORBIDDEN', 'AUTH_UNREACHABLE'),
+    response: addRefusals(schema.response, ...REFUSALS),
   }
 }

@@ -4,24 +4,34 @@ import { ApiProblem } from '../problem.ts'
 import type { Authenticate } from './authenticate.ts'
 import { documentAccess } from './document-access.ts'
 import { hideForeignDumps } from './hide-foreign-dumps.ts'
+import { limitRate } from './limit-rate.ts'
 import { anonymous, mayDo, nobody, type Principal } from './principal.ts'
 import { type Access, accessOf } from './route-access.ts'
 
 export interface Guard {
   /** Who asks. Left out, nobody is asked, and everybody may do everything. */
   readonly authenticate?: Authenticate
+  /** Requests in a minute of one principal, or of one address that is nobody; left out, any number. */
+  readonly perMinute?: number
 }
 
 /** Stands before every route: who asks, and whether they may. To be called before there are routes. */
-export function guardRoutes(app: ZodInstance, { authenticate = allIn }: Guard, journal: Journal): void {
+export async function guardRoutes(app: ZodInstance, guard: Guard, journal: Journal): Promise<void> {
+  const { authenticate = allIn, perMinute } = guard
+  const limit = perMinute === undefined ? undefined : await limitRate(app, perMinute)
   documentAccess(app)
   app.decorateRequest('principal')
   app.addHook('onRequest', async (request) => {
     request.principal = nobody
     const access = accessOf(request.method, request.routeOptions.url ?? '')
-    // What there is no route for is answered by nothing that could tell anything.
-    if (access === undefined || access === 'open') return
-    request.principal = await authenticate(request.headers.authorization)
+    if (access === 'open') return
+    // What there is no route for tells nobody anything.
+    if (access === undefined) return limit?.(request)
+    request.principal = await authenticate(request.headers.authorization).catch(async (error: unknown) => {
+      await limit?.(request)
+      throw error
+    })
+    await limit?.(request)
     requireScope(request.principal, access)
   })
   hideForeignDumps(app, journal)

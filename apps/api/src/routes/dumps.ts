@@ -8,6 +8,7 @@ import { dumpUnknown } from '../dump-unknown.ts'
 import { findGuest, requireReachable } from '../fleet.ts'
 import type { DumpRecord, Journal } from '../journal.ts'
 import { ApiProblem } from '../problem.ts'
+import { requireWithin } from '../tenant-quota.ts'
 import { toResource } from '../to-resource.ts'
 
 /** What any body can be refused for, also one that nobody asked for. */
@@ -39,7 +40,7 @@ export function requireDump(journal: Journal, id: string): DumpRecord {
   return dump
 }
 
-export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, published }: ApiParts): void {
+export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, published, quotaOf }: ApiParts): void {
   app.post(
     '/v1/dumps',
     {
@@ -56,6 +57,7 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
             'GUEST_AMBIGUOUS',
             'GUEST_UNUSABLE',
             'DUMP_ACTIVE',
+            'QUOTA_EXCEEDED',
             'HOST_UNREACHABLE',
             'QUEUE_UNREACHABLE',
           ),
@@ -70,7 +72,9 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
       if (guest.problem) throw new ApiProblem('GUEST_UNUSABLE', guest.problem.message)
       const { host, tenant } = guest
       const asked = { id: randomUUID(), guest: id, host, options, tenant, requestedBy: principal.id }
-      const { accepted, dump } = journal.accept(asked)
+      const { accepted, dump } = journal.accept(asked, (usage) => {
+        if (tenant !== null && quotaOf) requireWithin(quotaOf(tenant), usage)
+      })
       const { links } = toResource(dump)
       if (!accepted) {
         throw new ApiProblem('DUMP_ACTIVE', `guest ${id} has dump ${dump.id}, which is ${dump.state}`, {
