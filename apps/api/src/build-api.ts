@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import swagger from '@fastify/swagger'
 import Fastify, { type FastifyBaseLogger } from 'fastify'
 import {
@@ -16,6 +17,7 @@ import { dumpFileRoutes } from './routes/dump-files.ts'
 import { dumpRoutes } from './routes/dumps.ts'
 import { guestRoutes } from './routes/guests.ts'
 import { healthRoutes } from './routes/health.ts'
+import { addSecurityHeaders } from './security-headers.ts'
 import { refuseEarly, setErrorHandler } from './set-error-handler.ts'
 
 /** A request's body fits in this; the largest that the schema takes is far smaller. */
@@ -27,6 +29,8 @@ export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogge
   const app = Fastify({
     loggerInstance,
     bodyLimit: BODY_BYTES,
+    // Unique over restarts, since the audit log names them.
+    genReqId: () => randomUUID(),
     requestTimeout: REQUEST_WITHIN_MS,
     forceCloseConnections: 'idle',
     frameworkErrors: refuseEarly,
@@ -43,9 +47,7 @@ export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogge
     const route = request.routeOptions.url ?? 'unknown'
     metrics.requests.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000)
   })
-  app.addHook('onSend', async (_request, reply) => {
-    reply.header('x-content-type-options', 'nosniff')
-  })
+  addSecurityHeaders(app)
 
   await guardRoutes(app, guard, parts.journal)
 

@@ -25,6 +25,7 @@ export const authSettings = {
   ULLAGE_AUTH_ISSUER: z.string().min(1).optional(),
   ULLAGE_AUTH_AUDIENCE: z.string().min(1).optional(),
   ULLAGE_RATE_LIMIT: z.coerce.number().int().min(0).max(10_000_000).optional(),
+  ULLAGE_AUDIT_FILE: file.optional(),
   ULLAGE_TENANTS_FILE: file.optional(),
   ULLAGE_TENANT_DUMPS: z.coerce.number().int().min(0).optional(),
   ULLAGE_TENANT_BYTES: z.coerce.number().int().min(0).optional(),
@@ -37,6 +38,8 @@ export interface AuthConfig {
   readonly jwt: JwtSettings | undefined
   /** Requests in a minute of one principal or address; undefined for any number. */
   readonly perMinute: number | undefined
+  /** Where decisions are written down. */
+  readonly auditFile: string | undefined
   readonly tenantsFile: string | undefined
   /** Of tenants that the file does not name, or names without it. */
   readonly tenantDefaults: TenantQuota
@@ -69,6 +72,7 @@ export function readAuthConfig(
     keysFile,
     jwt: url && issuer && audience ? { jwksUrl: url, issuer, audience, tenantClaim } : undefined,
     perMinute: rate === 0 ? undefined : rate,
+    auditFile: data.ULLAGE_AUDIT_FILE,
     tenantsFile: data.ULLAGE_TENANTS_FILE,
     tenantDefaults: {
       ...(concurrentDumps !== undefined && { concurrentDumps }),

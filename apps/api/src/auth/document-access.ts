@@ -1,6 +1,7 @@
 import type { FastifySchema } from 'fastify'
 import type { ZodInstance } from '../api-parts.ts'
 import { addRefusals } from '../answers.ts'
+import { isChange } from './is-change.ts'
 import { accessOf, type Access } from './route-access.ts'
 
 /**
@@ -14,20 +15,20 @@ export function documentAccess(app: ZodInstance): void {
       if (access === undefined) {
         throw new Error(`expected ${method} ${route.url} in the table of who may use which route, found no such row`)
       }
-      if (route.schema) route.schema = documented(route.schema, access)
+      if (route.schema) route.schema = documented(route.schema, access, method)
     }
   })
 }
 
 const REFUSALS = ['UNAUTHENTICATED', 'FORBIDDEN', 'RATE_LIMITED', 'AUTH_UNREACHABLE'] as const
 
-function documented(schema: FastifySchema, access: Access): FastifySchema {
+function documented(schema: FastifySchema, access: Access, method: string): FastifySchema {
   if (access === 'open' || schema.security) return schema
   const needed = access === 'fleet' ? 'admin, of no tenant' : access
   return {
     ...schema,
     description: `${schema.description ? `${schema.description} ` : ''}Scope: ${needed}.`,
     security: [{ bearer: [access === 'fleet' ? 'admin' : access] }],
-    response: addRefusals(schema.response, ...REFUSALS),
+    response: addRefusals(schema.response, ...REFUSALS, ...(isChange(method) ? (['AUDIT_UNWRITABLE'] as const) : [])),
   }
 }

@@ -1,6 +1,8 @@
 import type { ZodInstance } from '../api-parts.ts'
 import type { Journal } from '../journal.ts'
 import { ApiProblem } from '../problem.ts'
+import type { AuditSink } from './audit-log.ts'
+import { auditRequests } from './audit-requests.ts'
 import type { Authenticate } from './authenticate.ts'
 import { documentAccess } from './document-access.ts'
 import { hideForeignDumps } from './hide-foreign-dumps.ts'
@@ -13,11 +15,13 @@ export interface Guard {
   readonly authenticate?: Authenticate
   /** Requests in a minute of one principal, or of one address that is nobody; left out, any number. */
   readonly perMinute?: number
+  /** Where decisions are written down. */
+  readonly audit?: AuditSink
 }
 
 /** Stands before every route: who asks, and whether they may. To be called before there are routes. */
 export async function guardRoutes(app: ZodInstance, guard: Guard, journal: Journal): Promise<void> {
-  const { authenticate = allIn, perMinute } = guard
+  const { authenticate = allIn, perMinute, audit } = guard
   const limit = perMinute === undefined ? undefined : await limitRate(app, perMinute)
   documentAccess(app)
   app.decorateRequest('principal')
@@ -35,6 +39,7 @@ export async function guardRoutes(app: ZodInstance, guard: Guard, journal: Journ
     requireScope(request.principal, access)
   })
   hideForeignDumps(app, journal)
+  if (audit) auditRequests(app, audit)
 }
 
 async function allIn(): Promise<Principal> {

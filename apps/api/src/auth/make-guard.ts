@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { type ApiConfig, ApiConfigError } from '../api-config.ts'
 import { parseTenants, type TenantQuota } from '../tenant-quota.ts'
+import { AuditLog } from './audit-log.ts'
 import { authenticateBy } from './authenticate.ts'
 import type { Guard } from './guard-routes.ts'
 import { JwtTokens } from './jwt-tokens.ts'
@@ -8,12 +9,17 @@ import { ReloadedFile } from './reloaded-file.ts'
 import { parseKeys } from './static-keys.ts'
 
 /** The guard that the settings ask for. Throws ApiConfigError when a file they name cannot be used. */
-export function makeGuard({ auth }: ApiConfig, log: FastifyBaseLogger): Guard {
+export function makeGuard({ auth }: ApiConfig, audit: AuditLog | undefined, log: FastifyBaseLogger): Guard {
   const { keysFile, jwt, perMinute } = auth
-  const rate = perMinute === undefined ? {} : { perMinute }
-  if (keysFile === undefined && jwt === undefined) return rate
+  const always = { ...(perMinute !== undefined && { perMinute }), ...(audit && { audit }) }
+  if (keysFile === undefined && jwt === undefined) return always
   const keys = keysFile === undefined ? undefined : readFile('ULLAGE_AUTH_KEYS_FILE', keysFile, parseKeys, log)
-  return { ...rate, authenticate: authenticateBy({ keys, jwt: jwt && new JwtTokens(jwt) }) }
+  return { ...always, authenticate: authenticateBy({ keys, jwt: jwt && new JwtTokens(jwt) }) }
+}
+
+/** The audit log, when the settings ask for one. Throws ApiConfigError when its file cannot be used. */
+export function openAuditLog({ auth: { auditFile } }: ApiConfig): AuditLog | undefined {
+  return auditFile === undefined ? undefined : usable('ULLAGE_AUDIT_FILE', () => new AuditLog(auditFile))
 }
 
 /** What each tenant may have, by the settings and the file they name, which is read again when it changes. */
@@ -24,8 +30,13 @@ export function makeQuotas({ auth }: ApiConfig, log: FastifyBaseLogger): (tenant
 }
 
 function readFile<T>(setting: string, path: string, parse: (text: string) => T, log: FastifyBaseLogger) {
+  const isPrivate = setting === 'ULLAGE_AUTH_KEYS_FILE'
+  return usable(setting, () => new ReloadedFile({ path, parse, isPrivate, log }))
+}
+
+function usable<T>(setting: string, open: () => T): T {
   try {
-    return new ReloadedFile({ path, parse, isPrivate: setting === 'ULLAGE_AUTH_KEYS_FILE', log })
+    return open()
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new ApiConfigError(`${setting}: expected a file that can be used: ${reason}`, { cause: error })
