@@ -32,3 +32,21 @@ export function refusals<Code extends ProblemCode = never>(
   }
   return answers
 }
+
+/** A route's `response` schema with further refusals, beside those that it has of the same status. */
+export function addRefusals(response: unknown, ...codes: readonly ProblemCode[]): Record<string, unknown> {
+  const answers: Record<string, unknown> = { ...(typeof response === 'object' ? response : {}) }
+  for (const [status, added] of Object.entries(refusals(...codes))) {
+    const before = answers[status]
+    // INTERNAL, which every route has.
+    if (status in refusals()) continue
+    if (before === undefined) answers[status] = added
+    else if (isAnswer(before))
+      answers[status] = { ...added, description: `${before.description}; ${added.description}` }
+  }
+  return answers
+}
+
+function isAnswer(answer: unknown): answer is AnswerOf<z.ZodType> {
+  return typeof answer === 'object' && answer !== null && 'description' in answer && 'content' in answer
+}

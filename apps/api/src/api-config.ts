@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { redisAddress } from '@ullage/dump-job'
 import { z } from 'zod'
+import { authSettings, isLoopback, readAuthConfig } from './auth/auth-config.ts'
 
 const folder = z
   .string()
@@ -27,6 +28,7 @@ const environment = z.object({
   ULLAGE_ARTIFACTS_DIR: folder,
   ULLAGE_STATE_DIR: folder,
   ULLAGE_API_LISTEN: listenAddress.default({ host: '127.0.0.1', port: 7070 }),
+  ...authSettings,
   ULLAGE_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 })
 
@@ -47,13 +49,30 @@ export function readApiConfig(env: Readonly<Record<string, string | undefined>>)
     })
     throw new ApiConfigError(lines.join('\n'))
   }
+  const wrong: string[] = []
+  const complain = (name: string, message: string) => {
+    wrong.push(env[name] === undefined ? `${name} is not set; ${message}` : `${name}: ${message}`)
+  }
+  const auth = readAuthConfig(data, complain)
+  const listen = data.ULLAGE_API_LISTEN
+  const asksNobody = auth.keysFile === undefined && auth.jwt === undefined
+  if (asksNobody && 'host' in listen && !isLoopback(listen.host)) {
+    complain(
+      'ULLAGE_API_LISTEN',
+      'expected a loopback address or a unix socket, since nobody is asked who they are; ' +
+        'to listen elsewhere set ULLAGE_AUTH_KEYS_FILE or ULLAGE_AUTH_JWKS_URL',
+    )
+  }
+  if (wrong.length > 0) throw new ApiConfigError(wrong.join('\n'))
   return {
     redis: data.ULLAGE_REDIS_URL,
     /** Where workers publish dumps. The API reads what is there, and removes it when a client deletes a dump. */
     artifactsDir: data.ULLAGE_ARTIFACTS_DIR,
     /** Where the journal of accepted dumps is. */
     stateDir: data.ULLAGE_STATE_DIR,
-    listen: data.ULLAGE_API_LISTEN,
+    listen,
+    /** Who is let in; neither keys nor tokens: everybody. */
+    auth,
     logLevel: data.ULLAGE_LOG_LEVEL,
   }
 }

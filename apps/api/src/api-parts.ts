@@ -11,6 +11,7 @@ import type { FollowJobs } from './follow-jobs.ts'
 import type { JobQueue } from './job-queue.ts'
 import type { Journal } from './journal.ts'
 import type { PublishedDumps } from './published-dumps.ts'
+import type { TenantQuota } from './tenant-quota.ts'
 
 /** What routes work with. */
 export interface ApiParts {
@@ -19,6 +20,8 @@ export interface ApiParts {
   readonly fleet: Fleet
   readonly follow: FollowJobs
   readonly published: PublishedDumps
+  /** What a tenant may have; left out, as much as it likes. */
+  readonly quotaOf?: (tenant: string) => TenantQuota
 }
 
 /** A Fastify instance whose routes are typed by their zod schemas. */

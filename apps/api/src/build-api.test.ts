@@ -71,10 +71,13 @@ test('the OpenAPI document has every route and its schemas, and the docs page sh
   expect(Object.keys(document.paths['/v1/dumps'].post.responses)).toEqual([
     '202',
     '400',
+    '401',
+    '403',
     '404',
     '409',
     '413',
     '415',
+    '429',
     '500',
     '503',
   ])

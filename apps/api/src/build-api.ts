@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import swagger from '@fastify/swagger'
 import Fastify, { type FastifyBaseLogger } from 'fastify'
 import {
@@ -8,6 +9,7 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
 import type { ApiParts } from './api-parts.ts'
+import { type Guard, guardRoutes } from './auth/guard-routes.ts'
 import { Metrics } from './metrics.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { dumpEventRoutes } from './routes/dump-events.ts'
@@ -15,17 +17,20 @@ import { dumpFileRoutes } from './routes/dump-files.ts'
 import { dumpRoutes } from './routes/dumps.ts'
 import { guestRoutes } from './routes/guests.ts'
 import { healthRoutes } from './routes/health.ts'
+import { addSecurityHeaders } from './security-headers.ts'
 import { refuseEarly, setErrorHandler } from './set-error-handler.ts'
 
 /** A request's body fits in this; the largest that the schema takes is far smaller. */
 const BODY_BYTES = 64 * 1024
 const REQUEST_WITHIN_MS = 30_000
 
-/** The API as a Fastify application that does not listen yet. */
-export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogger) {
+/** The API as a Fastify application that does not listen yet. Without a guard everybody may do everything. */
+export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogger, guard: Guard = {}) {
   const app = Fastify({
     loggerInstance,
     bodyLimit: BODY_BYTES,
+    // Unique over restarts, since the audit log names them.
+    genReqId: () => randomUUID(),
     requestTimeout: REQUEST_WITHIN_MS,
     forceCloseConnections: 'idle',
     frameworkErrors: refuseEarly,
@@ -42,9 +47,9 @@ export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogge
     const route = request.routeOptions.url ?? 'unknown'
     metrics.requests.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000)
   })
-  app.addHook('onSend', async (_request, reply) => {
-    reply.header('x-content-type-options', 'nosniff')
-  })
+  addSecurityHeaders(app)
+
+  await guardRoutes(app, guard, parts.journal)
 
   await app.register(swagger, {
     openapi: {
@@ -53,6 +58,11 @@ export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogge
         title: 'Ullage',
         version: '1',
         description: 'Dumps of guest memory that never read what is not there.',
+      },
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer', description: 'a static key, or a JWT with the claim scope' },
+        },
       },
     },
     transform: jsonSchemaTransform,

@@ -44,7 +44,8 @@ export class BullQueue implements JobQueue, AsyncDisposable {
   }
 
   async add(dump: DumpRecord): Promise<void> {
-    const job: DumpJob = { schema: 'ullage.job/1', dump: dump.id, guest: dump.guest, options: dump.options }
+    const { id, guest, options, tenant } = dump
+    const job: DumpJob = { schema: 'ullage.job/1', dump: id, guest, options, tenant }
     await this.#ask(dumpQueueName(dump.host), (queue) =>
       queue.add('dump', job, {
         jobId: dump.id,
@@ -86,8 +87,8 @@ export class BullQueue implements JobQueue, AsyncDisposable {
     await this.#ask(dumpQueueName(dump.host), () => this.#redis.del(cancelKey(dump.id)))
   }
 
-  async pages(host: string, guest: string): Promise<unknown> {
-    const job: PagesJob = { schema: 'ullage.pages-job/1', guest }
+  async pages(host: string, guest: string, tenant: string | null): Promise<unknown> {
+    const job: PagesJob = { schema: 'ullage.pages-job/1', guest, tenant }
     const jobId = randomUUID()
     const name = pagesQueueName(host)
     await this.#ask(name, (queue) =>

@@ -24,5 +24,5 @@ export interface JobQueue {
   /** Forgets a finished dump. */
   forget(dump: DumpRecord): Promise<void>
   /** Asks the host's worker about the guest's frames. Throws ApiProblem PAGES_FAILED or PAGES_TIMEOUT. */
-  pages(host: string, guest: string): Promise<unknown>
+  pages(host: string, guest: string, tenant: string | null): Promise<unknown>
 }

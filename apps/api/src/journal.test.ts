@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { dumpOptions } from '@ullage/dump-job'
 import { afterEach, expect, test } from 'vitest'
 import { Journal } from './journal.ts'
+import { migrations } from './journal-migrations.ts'
 
 const folders: string[] = []
 afterEach(() => {
@@ -89,4 +90,45 @@ test('a journal of a newer version is refused', () => {
   database.exec('PRAGMA user_version = 99')
   database.close()
   expect(() => new Journal(path)).toThrow(/found 99/)
+})
+
+test('a journal of the first version is opened, with its dumps', () => {
+  const path = join(newFolder(), 'journal.sqlite')
+  const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
+  const old = new DatabaseSync(path)
+  old.exec(`${migrations[0]} PRAGMA user_version = 1`)
+  const asked = ask('web-1')
+  old
+    .prepare(
+      `INSERT INTO dumps (id, guest, host, options, state, revision, queued, cancel_requested, attempts, created_ms)
+       VALUES (?, 'web-1', 'h1', ?, 'running', 3, 1, 0, 1, 1000)`,
+    )
+    .run(asked.id, JSON.stringify(options))
+  old.close()
+  {
+    using journal = new Journal(path)
+    const { dump } = journal.accept(ask('web-1'))
+    expect(dump).toMatchObject({ id: asked.id, state: 'running', tenant: null, requestedBy: null })
+    expect(journal.accept({ ...ask('web-1'), tenant: 'acme', requestedBy: 'key:ci' }).accepted).toBe(true)
+  }
+  using journal = new Journal(path)
+  expect(journal.list({ limit: 9 }).map(({ tenant, requestedBy }) => [tenant, requestedBy])).toEqual([
+    ['acme', 'key:ci'],
+    [null, null],
+  ])
+})
+
+test('a guest is active, and dumps are listed, tenant by tenant', () => {
+  using journal = new Journal(':memory:')
+  const acme = journal.accept({ ...ask('web-1'), tenant: 'acme' })
+  const other = journal.accept({ ...ask('web-1'), tenant: 'other' })
+  const nobodys = journal.accept(ask('web-1'))
+  expect([acme, other, nobodys].map(({ accepted }) => accepted)).toEqual([true, true, true])
+  expect(journal.accept({ ...ask('web-1'), tenant: 'acme' })).toEqual({ accepted: false, dump: acme.dump })
+  expect(journal.activeOf('web-1', 'other')?.id).toBe(other.dump.id)
+  expect(journal.activeOf('web-1')?.id).toBe(nobodys.dump.id)
+  expect(journal.list({ limit: 9, tenant: 'acme' }).map(({ id }) => id)).toEqual([acme.dump.id])
+  expect(journal.list({ limit: 9 })).toHaveLength(3)
+  expect(journal.isOf('acme', acme.dump.id)).toBe(true)
+  for (const { dump } of [other, nobodys]) expect(journal.isOf('acme', dump.id)).toBe(false)
 })

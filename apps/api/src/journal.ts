@@ -16,33 +16,8 @@ import {
   makeFolder,
 } from '@ullage/dump-job'
 import { z } from 'zod'
-
-/** Which version of the tables this code reads and writes; `PRAGMA user_version` has that of the file. */
-const VERSION = 1
-
-const SCHEMA = `
-CREATE TABLE dumps (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
-  id TEXT NOT NULL UNIQUE,
-  guest TEXT NOT NULL,
-  host TEXT NOT NULL,
-  options TEXT NOT NULL,
-  state TEXT NOT NULL,
-  revision INTEGER NOT NULL,
-  queued INTEGER NOT NULL,
-  cancel_requested INTEGER NOT NULL,
-  attempts INTEGER NOT NULL,
-  created_ms INTEGER NOT NULL,
-  started_ms INTEGER,
-  finished_ms INTEGER,
-  progress TEXT,
-  failure TEXT,
-  result TEXT
-) STRICT;
-CREATE UNIQUE INDEX one_active_dump_per_guest ON dumps (guest) WHERE state IN ('queued', 'running');
-CREATE INDEX by_state ON dumps (state, seq);
-PRAGMA user_version = ${VERSION};
-`
+import { migrations } from './journal-migrations.ts'
+import type { TenantUsage } from './tenant-quota.ts'
 
 const json = <Schema extends z.ZodType>(schema: Schema) =>
   z
@@ -68,6 +43,8 @@ const row = z
     progress: json(dumpProgress),
     failure: json(dumpFailure),
     result: json(dumpResult),
+    tenant: z.string().nullable(),
+    requested_by: z.string().nullable(),
   })
   .transform(
     (found): DumpRecord => ({
@@ -87,8 +64,12 @@ const row = z
       progress: found.progress,
       failure: found.failure,
       result: found.result,
+      tenant: found.tenant,
+      requestedBy: found.requested_by,
     }),
   )
+
+const usageRow = z.object({ active: z.int(), bytes: z.int() })
 
 /** One accepted dump, as the journal has it. Times in milliseconds since 1970. */
 export interface DumpRecord {
@@ -110,6 +91,20 @@ export interface DumpRecord {
   readonly progress: DumpProgress | null
   readonly failure: DumpFailure | null
   readonly result: DumpResult | null
+  /** To whom the guest belonged when the dump was accepted. */
+  readonly tenant: string | null
+  /** Id of the principal who asked for it; null in records of a version that asked nobody. */
+  readonly requestedBy: string | null
+}
+
+/** A dump that is asked for. */
+export interface AskedDump {
+  readonly id: string
+  readonly guest: string
+  readonly host: string
+  readonly options: DumpOptions
+  readonly tenant?: string | null
+  readonly requestedBy?: string | null
 }
 
 /** What can change of a record. A member that is left out stays. */
@@ -126,6 +121,8 @@ export interface ListDumps {
   readonly beforeSeq?: number | undefined
   readonly guest?: string | undefined
   readonly state?: DumpState | undefined
+  /** Only dumps of this tenant's guests. */
+  readonly tenant?: string | undefined
 }
 
 /**
@@ -155,29 +152,65 @@ export class Journal implements Disposable {
     // EXCLUSIVE keeps a second API off the same journal for as long as this process lives.
     this.#database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
     const version = z.int().parse(this.#database.prepare('PRAGMA user_version').get()?.user_version)
-    if (version > VERSION) {
-      throw new Error(`${path}: expected a journal of version ${VERSION} or older, found ${version}; run a newer API`)
+    const newest = migrations.length
+    if (version > newest) {
+      throw new Error(`${path}: expected a journal of version ${newest} or older, found ${version}; run a newer API`)
     }
-    if (version === 0) this.#database.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`)
+    const missing = migrations.slice(version).join('')
+    if (missing) this.#database.exec(`BEGIN IMMEDIATE; ${missing} PRAGMA user_version = ${newest}; COMMIT`)
   }
 
   /**
    * Writes down a dump that nobody has been told of yet. Returns it, or the active dump that the guest has already.
+   * `allow` is told what its tenant has before it; when it throws, nothing is written. One transaction has all of it.
    */
-  accept(dump: { id: string; guest: string; host: string; options: DumpOptions }): {
-    accepted: boolean
-    dump: DumpRecord
-  } {
+  accept(dump: AskedDump, allow?: (usage: TenantUsage) => void): { accepted: boolean; dump: DumpRecord } {
+    const { tenant = null, requestedBy = null } = dump
     this.#database.exec('PRAGMA synchronous = FULL')
+    return this.#transact(() => {
+      if (tenant !== null && !this.activeOf(dump.guest, tenant)) allow?.(this.usageOf(tenant))
+      return this.#insert({ ...dump, tenant, requestedBy })
+    })
+  }
+
+  /** What a tenant has. */
+  usageOf(tenant: string): TenantUsage {
+    const found = this.#database
+      .prepare(
+        `SELECT
+           (SELECT count(*) FROM dumps WHERE tenant = :tenant AND state IN ('queued', 'running')) AS active,
+           (SELECT ifnull(sum(json_extract(result, '$.artifact.bytes')), 0) FROM dumps
+             WHERE tenant = :tenant AND state = 'succeeded') AS bytes`,
+      )
+      .get({ tenant })
+    const { active, bytes } = usageRow.parse(found)
+    return { activeDumps: active, storedBytes: bytes }
+  }
+
+  #transact<T>(work: () => T): T {
+    this.#database.exec('BEGIN IMMEDIATE')
+    try {
+      const result = work()
+      this.#database.exec('COMMIT')
+      return result
+    } catch (error) {
+      this.#database.exec('ROLLBACK')
+      throw error
+    }
+  }
+
+  #insert(dump: Required<AskedDump>): { accepted: boolean; dump: DumpRecord } {
+    const { tenant, requestedBy } = dump
     const inserted = this.#database
       .prepare(
-        `INSERT INTO dumps (id, guest, host, options, state, revision, queued, cancel_requested, attempts, created_ms)
-         VALUES (?, ?, ?, ?, 'queued', 1, 0, 0, 0, ?)
-         ON CONFLICT (guest) WHERE state IN ('queued', 'running') DO NOTHING`,
+        `INSERT INTO dumps (id, guest, host, options, state, revision, queued, cancel_requested, attempts, created_ms,
+           tenant, requested_by)
+         VALUES (?, ?, ?, ?, 'queued', 1, 0, 0, 0, ?, ?, ?)
+         ON CONFLICT (guest, ifnull(tenant, '')) WHERE state IN ('queued', 'running') DO NOTHING`,
       )
-      .run(dump.id, dump.guest, dump.host, JSON.stringify(dump.options), Date.now())
+      .run(dump.id, dump.guest, dump.host, JSON.stringify(dump.options), Date.now(), tenant, requestedBy)
     const accepted = inserted.changes === 1
-    const found = accepted ? this.get(dump.id) : this.activeOf(dump.guest)
+    const found = accepted ? this.get(dump.id) : this.activeOf(dump.guest, tenant)
     if (!found) throw new Error(`dump ${dump.id} was neither accepted nor held off by another one`)
     return { accepted, dump: found }
   }
@@ -186,10 +219,17 @@ export class Journal implements Disposable {
     return first(this.#database.prepare('SELECT * FROM dumps WHERE id = ?').all(id))
   }
 
-  activeOf(guest: string): DumpRecord | undefined {
-    return first(
-      this.#database.prepare("SELECT * FROM dumps WHERE guest = ? AND state IN ('queued', 'running')").all(guest),
+  /** Whether this dump is one of this tenant's. What is another's and what is not there take the same work. */
+  isOf(tenant: string, id: string): boolean {
+    return this.#database.prepare('SELECT 1 FROM dumps WHERE id = ? AND tenant = ?').get(id, tenant) !== undefined
+  }
+
+  /** The dump of this tenant's guest that is queued or running. */
+  activeOf(guest: string, tenant: string | null = null): DumpRecord | undefined {
+    const found = this.#database.prepare(
+      `SELECT * FROM dumps WHERE guest = ? AND ifnull(tenant, '') = ? AND state IN ('queued', 'running')`,
     )
+    return first(found.all(guest, tenant ?? ''))
   }
 
   /** Dumps that are queued or running, in order of acceptance. */
@@ -199,14 +239,15 @@ export class Journal implements Disposable {
   }
 
   /** The latest accepted first. */
-  list({ limit, beforeSeq, guest, state }: ListDumps): DumpRecord[] {
+  list({ limit, beforeSeq, guest, state, tenant }: ListDumps): DumpRecord[] {
     const rows = this.#database
       .prepare(
         `SELECT * FROM dumps
          WHERE seq < ifnull(:before, 9007199254740991) AND guest = ifnull(:guest, guest) AND state = ifnull(:state, state)
+           AND (:tenant IS NULL OR tenant = :tenant)
          ORDER BY seq DESC LIMIT :limit`,
       )
-      .all({ before: beforeSeq ?? null, guest: guest ?? null, state: state ?? null, limit })
+      .all({ before: beforeSeq ?? null, guest: guest ?? null, state: state ?? null, tenant: tenant ?? null, limit })
     return rows.map((found) => row.parse(found))
   }
 

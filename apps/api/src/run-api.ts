@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import { ApiConfigError, readApiConfig } from './api-config.ts'
+import { secretPaths } from './secret-paths.ts'
 import { startApi } from './start-api.ts'
 
 /** What closing may take, in milliseconds: downloads that are under way are cut off then. */
@@ -12,7 +13,7 @@ const CLOSE_WITHIN_MS = 10_000
  */
 export async function runApi(): Promise<void> {
   const config = orExit(() => readApiConfig(process.env))
-  const log = pino({ level: config.logLevel, base: { app: 'api' } })
+  const log = pino({ level: config.logLevel, base: { app: 'api' }, redact: secretPaths })
   const fail = (what: string) => (error: unknown) => {
     log.fatal({ err: error }, what)
     log.flush(() => process.exit(1))

@@ -1,6 +1,14 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
+import { setSecurityHeaders } from './security-headers.ts'
 import { ApiProblem, type ProblemCode } from './problem.ts'
+
+declare module 'fastify' {
+  interface FastifyReply {
+    /** Why the request was refused; undefined when it was not. */
+    problemCode: ProblemCode | undefined
+  }
+}
 
 /** Codes of Fastify's own refusals that have a row of ours. */
 const byFastifyCode: Readonly<Record<string, ProblemCode>> = {
@@ -10,6 +18,7 @@ const byFastifyCode: Readonly<Record<string, ProblemCode>> = {
 
 /** Every error leaves as application/problem+json; what nobody foresaw as INTERNAL, its cause in the log only. */
 export function setErrorHandler(app: FastifyInstance): void {
+  app.decorateReply('problemCode')
   app.setErrorHandler((error: FastifyError | ApiProblem, request, reply) => {
     const problem = toProblem(error)
     if (problem.status >= 500) request.log.error({ err: error }, 'request failed')
@@ -22,10 +31,12 @@ export function setErrorHandler(app: FastifyInstance): void {
 
 /** For what Fastify refuses before there is a route: an address that is no address. */
 export function refuseEarly(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+  setSecurityHeaders(reply.raw, false)
   void sendProblem(reply, toProblem(error))
 }
 
 function sendProblem(reply: FastifyReply, problem: ApiProblem) {
+  reply.problemCode = problem.code
   return reply
     .code(problem.status)
     .headers(problem.headers)

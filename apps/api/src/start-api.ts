@@ -4,6 +4,7 @@ import { changedChannel, jobChanged, makeFolder } from '@ullage/dump-job'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Redis } from 'ioredis'
 import { type ApiConfig, ApiConfigError, type ListenAddress } from './api-config.ts'
+import { makeGuard, makeQuotas, openAuditLog } from './auth/make-guard.ts'
 import { buildApi } from './build-api.ts'
 import { BullQueue } from './bull-queue.ts'
 import { connectRedis } from './connect-redis.ts'
@@ -35,7 +36,10 @@ export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promi
   const published = new PublishedDumps(config.artifactsDir)
   const follow = new FollowJobs({ journal, queue, published, log })
   const fleet = new RedisFleet(redis)
-  const app = await buildApi({ journal, queue, fleet, follow, published }, log)
+  const audit = openAuditLog(config)
+  if (audit) stack.use(audit)
+  const guard = makeGuard(config, audit, log)
+  const app = await buildApi({ journal, queue, fleet, follow, published, quotaOf: makeQuotas(config, log) }, log, guard)
 
   stack.use(hearHints(redis, follow, log))
   stack.use(sweepRegularly(redis, follow))

@@ -9,6 +9,7 @@ export function toResource(dump: DumpRecord): DumpResource {
     id: dump.id,
     guest: dump.guest,
     host: dump.host,
+    tenant: dump.tenant,
     state: dump.state,
     revision: dump.revision,
     options: dump.options,

@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { dumpResource } from '@ullage/dump-job'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect } from 'vitest'
+import type { ApiParts } from '../src/api-parts.ts'
+import type { Guard } from '../src/auth/guard-routes.ts'
 import { buildApi } from '../src/build-api.ts'
 import type { Fleet, FleetHost } from '../src/fleet.ts'
 import { FollowJobs } from '../src/follow-jobs.ts'
@@ -53,8 +55,15 @@ class QueueDouble implements JobQueue {
   }
 }
 
-const guest = (id: string) => ({ id, backend: 'virtio-balloon', problem: null })
-const host = (name: string, guests: FleetHost['guests'], reachable = true): FleetHost => ({
+/** A guest as its host announces it. */
+export const guest = (id: string, tenant: string | null = null) => ({
+  id,
+  backend: 'virtio-balloon',
+  problem: null,
+  tenant,
+})
+/** A host with these guests, whose worker beats unless it is said not to. */
+export const host = (name: string, guests: FleetHost['guests'], reachable = true): FleetHost => ({
   host: name,
   instance: randomUUID(),
   startedAt: new Date().toISOString(),
@@ -80,7 +89,8 @@ class FleetDouble implements Fleet {
   }
 }
 
-async function setUp() {
+/** An API on doubles, with its own folder and a journal in memory. */
+export async function setUp(guard: Guard = {}, more: Pick<ApiParts, 'quotaOf'> = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'ullage-api-'))
   const journal = new Journal(':memory:')
   const queue = new QueueDouble()
@@ -88,7 +98,7 @@ async function setUp() {
   const log = pino({ level: 'silent' })
   const published = new PublishedDumps(folder)
   const follow = new FollowJobs({ journal, queue, published, log })
-  const app = await buildApi({ journal, queue, fleet, follow, published }, log)
+  const app = await buildApi({ journal, queue, fleet, follow, published, ...more }, log, guard)
   const answers: { method: string; route: string; status: number; mediaType: string | undefined }[] = []
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url
@@ -113,7 +123,12 @@ async function setUp() {
     await follow.look(id)
     return { id, sha256 }
   }
-  return { folder, journal, queue, fleet, follow, app, answers, post, publish }
+  const tearDown = async () => {
+    await app.close()
+    journal[Symbol.dispose]()
+    rmSync(folder, { recursive: true })
+  }
+  return { folder, journal, queue, fleet, follow, app, answers, post, publish, tearDown }
 }
 
 /** The report of a dump of `bytes` bytes. */
@@ -150,9 +165,9 @@ export const documentedRoutes = {
 }
 
 /** Every answer that a test got is one that the document has, with its media type. */
-async function expectDocumented() {
-  const { paths } = (await api.app.inject('/openapi.json')).json()
-  for (const { method, route, status, mediaType } of api.answers) {
+export async function expectDocumented({ app, answers }: Pick<Awaited<ReturnType<typeof setUp>>, 'app' | 'answers'>) {
+  const { paths } = (await app.inject('/openapi.json')).json()
+  for (const { method, route, status, mediaType } of answers) {
     const answer = paths[route.replace(':id', '{id}')]?.[method]?.responses?.[status]
     expect(answer, `${method} ${route} ${status}`).toBeDefined()
     expect(Object.keys(answer.content ?? {}), `${method} ${route} ${status}`).toEqual(mediaType ? [mediaType] : [])
@@ -165,8 +180,6 @@ beforeEach(async () => {
   api = await setUp()
 })
 afterEach(async () => {
-  await expectDocumented()
-  await api.app.close()
-  api.journal[Symbol.dispose]()
-  rmSync(api.folder, { recursive: true })
+  await expectDocumented(api)
+  await api.tearDown()
 })

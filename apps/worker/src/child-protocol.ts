@@ -1,11 +1,15 @@
-import { dumpOptions, dumpProgress, dumpReport, guestId } from '@ullage/dump-job'
+import { dumpOptions, dumpProgress, dumpReport, guestId, tenantId } from '@ullage/dump-job'
 import { z } from 'zod'
+
+/** To whom the guest has to belong, by its descriptor. */
+const tenant = tenantId.nullable()
 
 /** What a child is asked to do, its first message. */
 export const childTask = z.discriminatedUnion('task', [
   z.strictObject({
     task: z.literal('dump'),
     guest: guestId,
+    tenant,
     descriptor: z.string(),
     stateDir: z.string(),
     guardianScope: z.enum(['session', 'systemd']),
@@ -14,7 +18,7 @@ export const childTask = z.discriminatedUnion('task', [
     memoryBytes: z.int().min(0).optional(),
     options: dumpOptions,
   }),
-  z.strictObject({ task: z.literal('pages'), guest: guestId, descriptor: z.string(), stateDir: z.string() }),
+  z.strictObject({ task: z.literal('pages'), guest: guestId, tenant, descriptor: z.string(), stateDir: z.string() }),
 ])
 export type ChildTask = z.infer<typeof childTask>
 export type DumpTask = Extract<ChildTask, { task: 'dump' }>

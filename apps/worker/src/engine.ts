@@ -1,7 +1,12 @@
 import type { DumpOptions, DumpProgress } from '@ullage/dump-job'
 
+/** What a child looks at of a descriptor itself. */
+export interface Owned {
+  readonly tenant?: string | null | undefined
+}
+
 /** What a child needs of the engine: packages/guests and packages/dump, or a double of them in tests. */
-export interface Engine<Descriptor, Guest extends AsyncDisposable> {
+export interface Engine<Descriptor extends Owned, Guest extends AsyncDisposable> {
   loadDescriptor(path: string): Promise<Descriptor>
   openGuest(descriptor: Descriptor, options: EngineOpenOptions): Promise<Guest>
   dumpGuest(guest: Guest, options: EngineDumpOptions): Promise<unknown>

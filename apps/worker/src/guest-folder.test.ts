@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { tenantId } from '@ullage/dump-job'
 import { loadDescriptor } from '@ullage/guests'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { descriptorPath, GuestFolder } from './guest-folder.ts'
@@ -31,8 +32,8 @@ test('lists descriptors by name, and says which files cannot be guests', async (
   put('readme.txt', '')
   expect(await new GuestFolder(folder, load).list()).toEqual({
     guests: [
-      { id: 'a', backend: 'hyperv', problem: null },
-      { id: 'b', backend: 'xen', problem: null },
+      { id: 'a', backend: 'hyperv', problem: null, tenant: null },
+      { id: 'b', backend: 'xen', problem: null, tenant: null },
     ],
     ignored: ['.hidden.json', 'a b.json'],
   })
@@ -45,18 +46,39 @@ test('a descriptor is read once, and again when it changes', async () => {
   await guests.list()
   expect(loads).toHaveLength(1)
   put('a.json', 'virtio-balloon')
-  expect((await guests.list()).guests).toEqual([{ id: 'a', backend: 'virtio-balloon', problem: null }])
+  expect((await guests.list()).guests).toEqual([{ id: 'a', backend: 'virtio-balloon', problem: null, tenant: null }])
   rmSync(join(folder, 'a.json'))
   expect((await guests.list()).guests).toEqual([])
 })
+
+test('says to whom a guest belongs', async () => {
+  put('a.json', '{"backend":"virtio-balloon","tenant":"acme","source":{"kind":"qmp","socket":"/run/a.qmp"}}')
+  const { guests } = await new GuestFolder(folder, loadDescriptor).list()
+  expect(guests).toEqual([{ id: 'a', backend: 'virtio-balloon', problem: null, tenant: 'acme' }])
+})
+
+test.each(['acme', 'a', '9.x_-', 'x'.repeat(63), '', '-a', 'a/b', 'a b', 'x'.repeat(64)])(
+  'descriptors and jobs agree whether %j is a tenant',
+  async (tenant) => {
+    const source = { kind: 'qmp', socket: '/run/a.qmp' }
+    put('a.json', JSON.stringify({ backend: 'virtio-balloon', tenant, source }))
+    const loads = await loadDescriptor(join(folder, 'a.json')).then(
+      () => true,
+      () => false,
+    )
+    expect(loads).toBe(tenantId.safeParse(tenant).success)
+  },
+)
 
 test('one that cannot be read is a guest with a problem, until it can', async () => {
   put('a.json', '')
   const guests = new GuestFolder(folder, load)
   const message = 'expected something, found nothing'
-  expect((await guests.list()).guests).toEqual([{ id: 'a', backend: null, problem: { code: 'INVALID', message } }])
+  expect((await guests.list()).guests).toEqual([
+    { id: 'a', backend: null, problem: { code: 'INVALID', message }, tenant: null },
+  ])
   put('a.json', 'xen')
-  expect((await guests.list()).guests).toEqual([{ id: 'a', backend: 'xen', problem: null }])
+  expect((await guests.list()).guests).toEqual([{ id: 'a', backend: 'xen', problem: null, tenant: null }])
 })
 
 test('one that is bad is read once, and again when it changes', async () => {
@@ -75,14 +97,16 @@ test('one that cannot be read in time has a problem, holds up no other, and is n
   const guests = new GuestFolder(folder, hanging, { readWithinMs: 50 })
   const problem = { code: 'INVALID', message: expect.stringContaining('expected to read the descriptor within 0.05 s') }
   const listed = [
-    { id: 'a', backend: null, problem },
-    { id: 'b', backend: 'hyperv', problem: null },
+    { id: 'a', backend: null, problem, tenant: null },
+    { id: 'b', backend: 'hyperv', problem: null, tenant: null },
   ]
   expect((await guests.list()).guests).toEqual(listed)
   expect((await guests.list()).guests).toEqual(listed)
   expect(loads.filter((path) => path.endsWith('a.json'))).toHaveLength(1)
   resolve({ backend: 'xen' })
-  await expect.poll(async () => (await guests.list()).guests[0]).toEqual({ id: 'a', backend: 'xen', problem: null })
+  await expect
+    .poll(async () => (await guests.list()).guests[0])
+    .toEqual({ id: 'a', backend: 'xen', problem: null, tenant: null })
 })
 
 test('a FIFO is a guest with a problem', async () => {

@@ -12,6 +12,7 @@ export function descriptorPath(guestsDir: string, guest: string): string {
 /** What is announced of a descriptor. */
 export interface DescribedGuest {
   readonly backend: string
+  readonly tenant?: string
 }
 
 /** A descriptor is read within this time, or announced as one that cannot be, in milliseconds. */
@@ -80,7 +81,8 @@ export class GuestFolder {
 
   #tooLate(id: string): GuestAnnouncement {
     const found = `expected to read the descriptor within ${this.#readWithinMs / 1000} s, it is still being read`
-    return { id, backend: null, problem: toFailure('INVALID', `${found}: ${descriptorPath(this.#folder, id)}`) }
+    const problem = toFailure('INVALID', `${found}: ${descriptorPath(this.#folder, id)}`)
+    return { id, backend: null, problem, tenant: null }
   }
 
   /** Never throws. */
@@ -92,13 +94,13 @@ export class GuestFolder {
       version = `${mtimeMs} ${ctimeMs} ${size} ${ino}`
       const known = this.#known.get(id)
       if (known?.version === version && performance.now() < known.untilMs) return known.guest
-      const { backend } = await this.#load(path)
-      const guest = { id, backend, problem: null }
+      const { backend, tenant = null } = await this.#load(path)
+      const guest = { id, backend, problem: null, tenant }
       this.#known.set(id, { version, guest, untilMs: Number.POSITIVE_INFINITY })
       return guest
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
-      const guest = { id, backend: null, problem: toFailure('INVALID', message) }
+      const guest = { id, backend: null, problem: toFailure('INVALID', message), tenant: null }
       if (version) this.#known.set(id, { version, guest, untilMs: performance.now() + BAD_FOR_MS })
       return guest
     }

@@ -80,6 +80,7 @@ async function makeAttempt(context: DumpJobContext, job: Job, token: string, sig
       {
         task: 'dump',
         guest: asked.guest,
+        tenant: asked.tenant,
         descriptor,
         stateDir: config.stateDir,
         guardianScope: config.guardianScope,

@@ -19,11 +19,11 @@ export interface PagesJobContext {
 export async function runPagesJob({ config, childModule, log }: PagesJobContext, job: Job, signal: AbortSignal) {
   const { data, error } = pagesJob.safeParse(job.data)
   if (!data) throw new UnrecoverableError(`JOB_INVALID: the job is not an ullage.pages-job/1: ${error.message}`)
-  const { guest } = data
+  const { guest, tenant } = data
   try {
     const { stateDir, guestsDir } = config
     const answer = await runChild(
-      { task: 'pages', guest, descriptor: descriptorPath(guestsDir, guest), stateDir },
+      { task: 'pages', guest, tenant, descriptor: descriptorPath(guestsDir, guest), stateDir },
       { module: childModule, silenceMs: ANSWER_WITHIN_MS, log: log.child({ job: job.id, guest }), signal },
     )
     if (answer.say !== 'pages') throw new AttemptError('INTERNAL', `the process answered with ${answer.say}`)

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { publishedFiles } from '@ullage/dump-job'
 import { setParentDeathSignal } from '@ullage/native'
 import { cancelMessage, type ChildMessage, childMessage, type ChildTask, childTask } from './child-protocol.ts'
-import type { Engine } from './engine.ts'
+import type { Engine, Owned } from './engine.ts'
 import { errnoOf } from './errno-of.ts'
 
 /** Compression threads unless the settings say otherwise: more of them gain little. */
@@ -18,7 +18,9 @@ const PROGRESS_EVERY_MS = 250
  * resumed by the guardian. Signals that a terminal or a service manager sends to the whole group are left to the parent,
  * which asks for an orderly end.
  */
-export function serveParent<Descriptor, Guest extends AsyncDisposable>(engine: Engine<Descriptor, Guest>): void {
+export function serveParent<Descriptor extends Owned, Guest extends AsyncDisposable>(
+  engine: Engine<Descriptor, Guest>,
+): void {
   const parent = Number(process.argv[2])
   setParentDeathSignal('SIGKILL')
   if (process.ppid !== parent) process.exit(1)
@@ -32,7 +34,7 @@ export function serveParent<Descriptor, Guest extends AsyncDisposable>(engine: E
   })
 }
 
-async function answer<Descriptor, Guest extends AsyncDisposable>(
+async function answer<Descriptor extends Owned, Guest extends AsyncDisposable>(
   engine: Engine<Descriptor, Guest>,
   task: ChildTask,
   signal: AbortSignal,
@@ -40,12 +42,10 @@ async function answer<Descriptor, Guest extends AsyncDisposable>(
   // Telling pages pauses nobody, so there is nobody to guard.
   const guardianScope = task.task === 'dump' ? task.guardianScope : 'session'
   const { stateDir } = task
-  await using guest = await engine.openGuest(await engine.loadDescriptor(task.descriptor), {
-    stateDir,
-    guardianScope,
-    pauses: task.task !== 'pages' && !task.options.live,
-    signal,
-  })
+  const descriptor = await engine.loadDescriptor(task.descriptor)
+  requireTenant(descriptor, task)
+  const pauses = task.task === 'dump' && !task.options.live
+  await using guest = await engine.openGuest(descriptor, { stateDir, guardianScope, pauses, signal })
   if (task.task === 'pages') {
     const pages = await engine.pagesOf(guest, { pause: false, signal })
     return childMessage.parse({ say: 'pages', pages: JSON.parse(JSON.stringify(pages)) })
@@ -64,6 +64,13 @@ async function answer<Descriptor, Guest extends AsyncDisposable>(
   // The folder is the attempt's own and gets another name; clients have no use for either.
   if (said.say === 'dumped') said.report.artifact.file = basename(said.report.artifact.file)
   return said
+}
+
+/** A guest may have been given to another tenant since the job was accepted: theirs it then is not to dump. */
+function requireTenant({ tenant = null }: Owned, { guest, tenant: expected }: ChildTask): void {
+  if (tenant === expected) return
+  const message = `guest ${guest} no longer belongs to whom it did when this was accepted; ask again`
+  throw Object.assign(new Error(message), { code: 'GUEST_NOT_FOUND' })
 }
 
 function isCancel(message: unknown): boolean {

@@ -7,6 +7,7 @@ import { serveParent } from '../src/serve-parent.ts'
 /** Test double of the engine: what a "dump" does is written in the guest's descriptor. */
 const descriptor = z.object({
   backend: z.literal('test-double'),
+  tenant: z.string().optional(),
   /** Ends the n-th attempt (from 1) with the n-th of these; the last one holds for all that follow. */
   attempts: z
     .array(z.enum(['succeed', 'hang', 'crash', 'exit', 'block', 'unavailable', 'unsupported', 'odd', 'silent']))

@@ -18,11 +18,17 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
-function dump(attempt: string, options: { signal?: AbortSignal; silenceMs?: number } = {}) {
+function dump(
+  attempt: string,
+  options: { signal?: AbortSignal; silenceMs?: number; tenant?: string; askedFor?: string } = {},
+) {
   const name = `guest-${asked++}`
   const descriptor = join(folder, `${name}.json`)
   const counter = join(folder, `${name}.attempts`)
-  writeFileSync(descriptor, JSON.stringify({ backend: 'test-double', attempts: [attempt], counter }))
+  writeFileSync(
+    descriptor,
+    JSON.stringify({ backend: 'test-double', tenant: options.tenant, attempts: [attempt], counter }),
+  )
   const output = join(folder, `${name}.vmcore`)
   let pid = 0
   const progress: string[] = []
@@ -30,6 +36,7 @@ function dump(attempt: string, options: { signal?: AbortSignal; silenceMs?: numb
     {
       task: 'dump',
       guest: name,
+      tenant: options.askedFor ?? null,
       descriptor,
       stateDir: folder,
       guardianScope: 'session',
@@ -103,4 +110,19 @@ test('a child keeps none of the settings of the worker', async () => {
   } finally {
     delete process.env.ULLAGE_REDIS_URL
   }
+})
+
+test.each([
+  ['other', 'acme'],
+  [undefined, 'acme'],
+  ['other', undefined],
+])('a guest that belongs to %s is not dumped for %s', async (tenant, askedFor) => {
+  const { answer, output } = dump('succeed', { ...(tenant && { tenant }), ...(askedFor && { askedFor }) })
+  await expect(answer).rejects.toMatchObject({ failure: { code: 'GUEST_NOT_FOUND' } })
+  expect(existsSync(output)).toBe(false)
+})
+
+test('a guest is dumped for the tenant to whom it belongs', async () => {
+  const { answer } = dump('succeed', { tenant: 'acme', askedFor: 'acme' })
+  expect(await answer).toMatchObject({ say: 'dumped' })
 })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { dumpOptions } from './dump-options.ts'
-import { dumpId, guestId } from './names.ts'
+import { dumpId, guestId, tenantId } from './names.ts'
 
 /** What stands on a host's dump queue; the job's id is the dump's. */
 export const dumpJob = z.strictObject({
@@ -8,11 +8,17 @@ export const dumpJob = z.strictObject({
   dump: dumpId,
   guest: guestId,
   options: dumpOptions,
+  /** To whom the guest belongs. The worker makes no dump of a guest that belongs to another one by then. */
+  tenant: tenantId.nullable().default(null),
 })
 export type DumpJob = z.infer<typeof dumpJob>
 
 /** What stands on a host's pages queue. */
-export const pagesJob = z.strictObject({ schema: z.literal('ullage.pages-job/1'), guest: guestId })
+export const pagesJob = z.strictObject({
+  schema: z.literal('ullage.pages-job/1'),
+  guest: guestId,
+  tenant: tenantId.nullable().default(null),
+})
 export type PagesJob = z.infer<typeof pagesJob>
 
 /** How often a dump is tried, and the milliseconds before the second attempt; they double from there. */

@@ -4,7 +4,7 @@ import { dumpOptions } from './dump-options.ts'
 import { dumpProgress } from './dump-progress.ts'
 import { dumpResult } from './dump-report.ts'
 import { dumpState } from './dump-state.ts'
-import { dumpId, guestId, hostId } from './names.ts'
+import { dumpId, guestId, hostId, tenantId } from './names.ts'
 
 /** A dump, as GET /v1/dumps/{id} shows it. */
 export const dumpResource = z
@@ -12,6 +12,7 @@ export const dumpResource = z
     id: dumpId,
     guest: guestId,
     host: hostId,
+    tenant: tenantId.nullable().default(null).describe('to whom the guest belonged when the dump was accepted'),
     state: dumpState,
     /** Grows with every change of this dump. */
     revision: z.int().min(1),

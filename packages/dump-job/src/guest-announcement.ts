@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { dumpFailure } from './dump-failure.ts'
-import { guestId, hostId } from './names.ts'
+import { guestId, hostId, tenantId } from './names.ts'
 
 /** One guest, as its host's worker announces it. */
 export const guestAnnouncement = z.object({
@@ -8,6 +8,7 @@ export const guestAnnouncement = z.object({
   /** Null when the descriptor could not be read; `problem` says why. */
   backend: z.string().nullable(),
   problem: dumpFailure.nullable(),
+  tenant: tenantId.nullable().default(null).describe('to whom it belongs; null for nobody, or when that is not known'),
 })
 export type GuestAnnouncement = z.infer<typeof guestAnnouncement>
 

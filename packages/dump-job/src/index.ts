@@ -51,5 +51,6 @@ export {
   jobChanged,
   pagesQueueName,
   queuePrefix,
+  tenantId,
 } from './names.ts'
 export { type RedisAddress, redisAddress } from './redis-address.ts'

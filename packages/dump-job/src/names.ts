@@ -11,6 +11,14 @@ export const guestId = z
     'expected a guest id: 1 to 63 letters, digits, ".", "_" or "-", the first a letter or a digit',
   )
 
+/** Name of a tenant, to whom guests belong and as whom clients act: made like a guest's. */
+export const tenantId = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+    'expected the id of a tenant: 1 to 63 letters, digits, ".", "_" or "-", the first a letter or a digit',
+  )
+
 /** Name of a host. Part of a queue's name, so it holds no colon. */
 export const hostId = z
   .string()

@@ -72,6 +72,17 @@ test('takes both kinds of virtio-balloon source', async () => {
   await load({ backend: 'virtio-balloon', source: { kind: 'files', regions: [{ ...region, offset: 4096 }] } })
 })
 
+test.each(['', '../acme', 'a b', 'ä', 7, null])('refuses %j as a tenant', async (tenant) => {
+  const content = { backend: 'xen', tenant, source: { kind: 'core', file: 'a' } }
+  await expect(load(content)).rejects.toThrow(/: tenant: /)
+})
+
+test('takes the tenant to whom a guest belongs', async () => {
+  const source = { kind: 'qmp', socket: '/x' }
+  expect((await load({ backend: 'virtio-balloon', tenant: 'acme', source })).tenant).toBe('acme')
+  expect(await load({ backend: 'virtio-balloon', source })).not.toHaveProperty('tenant')
+})
+
 test('takes a live hyperv guest, with and without a trace', async () => {
   const live = { kind: 'qmp', socket: '/absent.qmp' }
   const plain = await load({ backend: 'hyperv', source: live })

@@ -15,11 +15,24 @@ export interface GuestDescriptor {
   /** Absolute path of the descriptor. */
   readonly path: string
   readonly backend: string
+  /** To whom the guest belongs; absent for nobody in particular. */
+  readonly tenant?: string
   readonly open: (options: OpenOptions) => Promise<OpenGuest>
 }
 
+/** The rule of guest ids: a tenant's name stands in addresses, tokens and file names. */
+const tenant = z
+  .string()
+  .check(
+    z.regex(
+      /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+      'expected the id of a tenant: 1 to 63 letters, digits, ".", "_" or "-", the first a letter or a digit',
+    ),
+  )
+
 const outer = z.strictObject({
   backend: z.string(),
+  tenant: z.optional(tenant),
   source: z.record(z.string(), z.unknown(), { error: 'expected an object that says where the guest is' }),
 })
 
@@ -27,7 +40,7 @@ const outer = z.strictObject({
 export async function loadDescriptor(path: string): Promise<GuestDescriptor> {
   const absolute = resolve(path)
   const json = parseJson(readText(absolute), absolute)
-  const { backend, source } = parseChecked(outer, json, { path: absolute })
+  const { backend, tenant, source } = parseChecked(outer, json, { path: absolute })
   const load = Object.hasOwn(backends, backend) ? backends[backend] : undefined
   if (!load) {
     throw new DescriptorError(
@@ -35,7 +48,12 @@ export async function loadDescriptor(path: string): Promise<GuestDescriptor> {
     )
   }
   const open = (await load()).parse(source, { path: absolute, key: 'source' })
-  return { path: absolute, backend, open: (options) => open({ ...options, baseDir: dirname(absolute) }) }
+  return {
+    path: absolute,
+    backend,
+    ...(tenant !== undefined && { tenant }),
+    open: (options) => open({ ...options, baseDir: dirname(absolute) }),
+  }
 }
 
 /** Opens the guest. Throws what its backend throws. */

@@ -3,9 +3,12 @@ import { dumpId, dumpRequest, dumpResource, dumpState, guestId, isFinished } fro
 import { z } from 'zod'
 import { refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
+import { visibleHosts } from '../auth/visible-hosts.ts'
+import { dumpUnknown } from '../dump-unknown.ts'
 import { findGuest, requireReachable } from '../fleet.ts'
 import type { DumpRecord, Journal } from '../journal.ts'
 import { ApiProblem } from '../problem.ts'
+import { requireWithin } from '../tenant-quota.ts'
 import { toResource } from '../to-resource.ts'
 
 /** What any body can be refused for, also one that nobody asked for. */
@@ -33,11 +36,11 @@ const listQuery = z.strictObject({
 /** The dump of this id. Throws ApiProblem DUMP_UNKNOWN. */
 export function requireDump(journal: Journal, id: string): DumpRecord {
   const dump = journal.get(id)
-  if (!dump) throw new ApiProblem('DUMP_UNKNOWN', `no dump has the id ${id}`)
+  if (!dump) throw dumpUnknown(id)
   return dump
 }
 
-export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, published }: ApiParts): void {
+export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, published, quotaOf }: ApiParts): void {
   app.post(
     '/v1/dumps',
     {
@@ -54,6 +57,7 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
             'GUEST_AMBIGUOUS',
             'GUEST_UNUSABLE',
             'DUMP_ACTIVE',
+            'QUOTA_EXCEEDED',
             'HOST_UNREACHABLE',
             'QUEUE_UNREACHABLE',
           ),
@@ -62,10 +66,15 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
     },
     async (request, reply) => {
       const { guest: id, ...options } = request.body
-      const guest = findGuest(await fleet.hosts(), id)
+      const { principal } = request
+      const guest = findGuest(visibleHosts(await fleet.hosts(), principal), id)
       requireReachable(guest)
       if (guest.problem) throw new ApiProblem('GUEST_UNUSABLE', guest.problem.message)
-      const { accepted, dump } = journal.accept({ id: randomUUID(), guest: id, host: guest.host, options })
+      const { host, tenant } = guest
+      const asked = { id: randomUUID(), guest: id, host, options, tenant, requestedBy: principal.id }
+      const { accepted, dump } = journal.accept(asked, (usage) => {
+        if (tenant !== null && quotaOf) requireWithin(quotaOf(tenant), usage)
+      })
       const { links } = toResource(dump)
       if (!accepted) {
         throw new ApiProblem('DUMP_ACTIVE', `guest ${id} has dump ${dump.id}, which is ${dump.state}`, {
@@ -73,7 +82,7 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
           headers: { link: `<${links.self}>; rel="related"` },
         })
       }
-      request.log.info({ job: dump.id, guest: id, on: guest.host }, 'dump accepted')
+      request.log.info({ job: dump.id, guest: id, on: host, by: principal.id }, 'dump accepted')
       // Accepted is accepted: when the queue does not answer now, the next sweep puts it there.
       await follow.look(dump.id)
       return reply
@@ -97,7 +106,8 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
       const { limit, cursor, guest, state } = request.query
       const beforeSeq = cursor === undefined ? undefined : Number(cursor)
       // One more than asked for tells whether there is another page.
-      const found = journal.list({ limit: limit + 1, beforeSeq, guest, state })
+      const tenant = request.principal.tenant ?? undefined
+      const found = journal.list({ limit: limit + 1, beforeSeq, guest, state, tenant })
       const items = found.slice(0, limit)
       return { items: items.map(toResource), next: found.length > limit ? String(items.at(-1)?.seq) : null }
     },

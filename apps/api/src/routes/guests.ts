@@ -2,6 +2,7 @@ import { classMatrix, guestAnnouncement, guestId, hostAnnouncement, hostId, warn
 import { z } from 'zod'
 import { refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
+import { visibleHosts } from '../auth/visible-hosts.ts'
 import { type FleetGuest, findGuest, guestsOf, requireReachable } from '../fleet.ts'
 
 const guestResource = guestAnnouncement
@@ -14,8 +15,9 @@ const guestResource = guestAnnouncement
   .meta({ id: 'Guest' })
 
 const hostResource = hostAnnouncement
-  .omit({ guests: true })
-  .extend({ reachable: z.boolean(), guests: z.array(guestId) })
+  .omit({ guests: true, host: true })
+  .partial()
+  .extend({ host: hostId, reachable: z.boolean(), guests: z.array(guestId) })
   .meta({ id: 'Host' })
 
 /** What both witnesses say of a guest's frames, as `ullage pages --json` prints it. */
@@ -34,7 +36,7 @@ const guestParams = z.strictObject({ id: guestId })
 
 export function guestRoutes(app: ZodInstance, { journal, queue, fleet }: ApiParts): void {
   const toGuest = (guest: FleetGuest) => {
-    const active = journal.activeOf(guest.id)
+    const active = journal.activeOf(guest.id, guest.tenant)
     const self = `/v1/guests/${guest.id}`
     return {
       ...guest,
@@ -52,7 +54,7 @@ export function guestRoutes(app: ZodInstance, { journal, queue, fleet }: ApiPart
         response: { 200: z.object({ items: z.array(guestResource) }), ...refusals('QUEUE_UNREACHABLE') },
       },
     },
-    async () => ({ items: guestsOf(await fleet.hosts()).map(toGuest) }),
+    async ({ principal }) => ({ items: guestsOf(visibleHosts(await fleet.hosts(), principal)).map(toGuest) }),
   )
 
   app.get(
@@ -65,7 +67,7 @@ export function guestRoutes(app: ZodInstance, { journal, queue, fleet }: ApiPart
         response: { 200: guestResource, ...refusals(...unfound) },
       },
     },
-    async (request) => toGuest(findGuest(await fleet.hosts(), request.params.id)),
+    async ({ principal, params }) => toGuest(findGuest(visibleHosts(await fleet.hosts(), principal), params.id)),
   )
 
   // A question takes the worker seconds: who asks while it is asked gets the same answer.
@@ -84,11 +86,12 @@ export function guestRoutes(app: ZodInstance, { journal, queue, fleet }: ApiPart
         },
       },
     },
-    async (request) => {
-      const guest = findGuest(await fleet.hosts(), request.params.id)
+    async ({ principal, params }) => {
+      const guest = findGuest(visibleHosts(await fleet.hosts(), principal), params.id)
       requireReachable(guest)
-      const key = `${guest.host} ${guest.id}`
-      const answer = asking.get(key) ?? queue.pages(guest.host, guest.id).finally(() => asking.delete(key))
+      const { host, id, tenant } = guest
+      const key = `${host} ${id} ${tenant}`
+      const answer = asking.get(key) ?? queue.pages(host, id, tenant).finally(() => asking.delete(key))
       asking.set(key, answer)
       return guestPages.parse(await answer)
     },
@@ -99,13 +102,17 @@ export function guestRoutes(app: ZodInstance, { journal, queue, fleet }: ApiPart
     {
       schema: {
         summary: 'List the hosts that have a worker, or had one in the last 30 days',
+        description: 'A tenant sees the names of hosts that have guests of its own, and those guests.',
         tags: ['guests'],
         response: { 200: z.object({ items: z.array(hostResource) }), ...refusals('QUEUE_UNREACHABLE') },
       },
     },
-    async () => {
-      const hosts = await fleet.hosts()
-      return { items: hosts.map((host) => ({ ...host, guests: host.guests.map(({ id }) => id) })) }
+    async ({ principal }) => {
+      const hosts = visibleHosts(await fleet.hosts(), principal)
+      const items = hosts.map((host) => ({ ...host, guests: host.guests.map(({ id }) => id) }))
+      // What a host does besides is no tenant's business.
+      const known = ({ host, reachable, guests }: (typeof items)[number]) => ({ host, reachable, guests })
+      return { items: principal.tenant === null ? items : items.map(known) }
     },
   )
 }

@@ -1,0 +1,57 @@
+import type { ZodInstance } from '../api-parts.ts'
+import type { Journal } from '../journal.ts'
+import { ApiProblem } from '../problem.ts'
+import type { AuditSink } from './audit-log.ts'
+import { auditRequests } from './audit-requests.ts'
+import type { Authenticate } from './authenticate.ts'
+import { documentAccess } from './document-access.ts'
+import { hideForeignDumps } from './hide-foreign-dumps.ts'
+import { limitRate } from './limit-rate.ts'
+import { anonymous, mayDo, nobody, type Principal } from './principal.ts'
+import { type Access, accessOf } from './route-access.ts'
+
+export interface Guard {
+  /** Who asks. Left out, nobody is asked, and everybody may do everything. */
+  readonly authenticate?: Authenticate
+  /** Requests in a minute of one principal, or of one address that is nobody; left out, any number. */
+  readonly perMinute?: number
+  /** Where decisions are written down. */
+  readonly audit?: AuditSink
+}
+
+/** Stands before every route: who asks, and whether they may. To be called before there are routes. */
+export async function guardRoutes(app: ZodInstance, guard: Guard, journal: Journal): Promise<void> {
+  const { authenticate = allIn, perMinute, audit } = guard
+  const limit = perMinute === undefined ? undefined : await limitRate(app, perMinute)
+  documentAccess(app)
+  app.decorateRequest('principal')
+  app.addHook('onRequest', async (request) => {
+    request.principal = nobody
+    const access = accessOf(request.method, request.routeOptions.url ?? '')
+    if (access === 'open') return
+    // What there is no route for tells nobody anything.
+    if (access === undefined) return limit?.(request)
+    request.principal = await authenticate(request.headers.authorization).catch(async (error: unknown) => {
+      await limit?.(request)
+      throw error
+    })
+    await limit?.(request)
+    requireScope(request.principal, access)
+  })
+  hideForeignDumps(app, journal)
+  if (audit) auditRequests(app, audit)
+}
+
+async function allIn(): Promise<Principal> {
+  return anonymous
+}
+
+function requireScope(principal: Principal, needed: Exclude<Access, 'open'>): void {
+  if (mayDo(principal, needed)) return
+  const scope = needed === 'fleet' ? 'admin' : needed
+  const found = [...principal.scopes].join(' ') || 'none'
+  const ofNoTenant = needed === 'fleet' ? ', of no tenant' : ''
+  throw new ApiProblem('FORBIDDEN', `expected the scope ${scope}${ofNoTenant}, found ${found}`, {
+    headers: { 'www-authenticate': `Bearer realm="ullage", error="insufficient_scope", scope="${scope}"` },
+  })
+}
