@@ -8,7 +8,9 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
 import type { ApiParts } from './api-parts.ts'
+import { refuseOtherMethods } from './method-not-allowed.ts'
 import { Metrics } from './metrics.ts'
+import { refuseBrokenRequest, refuseExpectations } from './refuse-broken-requests.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { dumpEventRoutes } from './routes/dump-events.ts'
 import { dumpFileRoutes } from './routes/dump-files.ts'
@@ -29,6 +31,7 @@ export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogge
     requestTimeout: REQUEST_WITHIN_MS,
     forceCloseConnections: 'idle',
     frameworkErrors: refuseEarly,
+    clientErrorHandler: refuseBrokenRequest,
     routerOptions: { maxParamLength: 200 },
   }).withTypeProvider<ZodTypeProvider>()
   app.setValidatorCompiler(validatorCompiler)
@@ -36,6 +39,8 @@ export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogge
   // Bodies are JSON; Fastify would take text as well.
   app.removeContentTypeParser('text/plain')
   setErrorHandler(app)
+  refuseExpectations(app.server)
+  const allRoutesAreThere = refuseOtherMethods(app)
 
   const metrics = new Metrics(parts.journal, parts.fleet)
   app.addHook('onResponse', async (request, reply) => {
@@ -64,5 +69,6 @@ export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogge
   guestRoutes(app, parts)
   healthRoutes(app, parts, metrics)
   docsRoutes(app)
+  allRoutesAreThere()
   return app
 }
