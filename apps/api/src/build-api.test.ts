@@ -73,8 +73,11 @@ test('the OpenAPI document has every route and its schemas, and the docs page sh
     '400',
     '404',
     '409',
+    '410',
     '413',
     '415',
+    '422',
+    '429',
     '500',
     '503',
   ])

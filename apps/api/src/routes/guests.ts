@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
 import { type FleetGuest, findGuest, guestsOf, requireReachable } from '../fleet.ts'
+import { pageOf, pageQuery } from '../page-of.ts'
 
 const guestResource = guestAnnouncement
   .extend({
@@ -27,6 +28,19 @@ const guestPages = z
   })
   .meta({ id: 'GuestPages' })
 
+const next = z.string().nullable().describe('cursor of the next page; null on the last one')
+const guestList = z.object({ items: z.array(guestResource), next }).meta({ id: 'GuestList' })
+const hostList = z.object({ items: z.array(hostResource), next }).meta({ id: 'HostList' })
+
+const yesOrNo = z.enum(['true', 'false'])
+const guestQuery = z.strictObject({
+  ...pageQuery,
+  host: hostId.optional(),
+  backend: z.string().max(63).optional().describe('of the descriptor, such as virtio-balloon'),
+  reachable: yesOrNo.optional(),
+})
+const hostQuery = z.strictObject({ ...pageQuery, reachable: yesOrNo.optional() })
+
 /** Why a guest is not found. */
 const unfound = ['REQUEST_INVALID', 'GUEST_UNKNOWN', 'GUEST_AMBIGUOUS', 'QUEUE_UNREACHABLE'] as const
 
@@ -49,10 +63,21 @@ export function guestRoutes(app: ZodInstance, { journal, queue, fleet }: ApiPart
       schema: {
         summary: 'List the guests that hosts announce',
         tags: ['guests'],
-        response: { 200: z.object({ items: z.array(guestResource) }), ...refusals('QUEUE_UNREACHABLE') },
+        querystring: guestQuery,
+        response: { 200: guestList, ...refusals('REQUEST_INVALID', 'QUEUE_UNREACHABLE') },
       },
     },
-    async () => ({ items: guestsOf(await fleet.hosts()).map(toGuest) }),
+    async (request) => {
+      const { host, backend, reachable, ...page } = request.query
+      const found = guestsOf(await fleet.hosts()).filter(
+        (guest) =>
+          (host === undefined || guest.host === host) &&
+          (backend === undefined || guest.backend === backend) &&
+          (reachable === undefined || String(guest.reachable) === reachable),
+      )
+      const { items, next } = pageOf(found, (guest) => [guest.id, guest.host], page)
+      return { items: items.map(toGuest), next }
+    },
   )
 
   app.get(
@@ -100,12 +125,17 @@ export function guestRoutes(app: ZodInstance, { journal, queue, fleet }: ApiPart
       schema: {
         summary: 'List the hosts that have a worker, or had one in the last 30 days',
         tags: ['guests'],
-        response: { 200: z.object({ items: z.array(hostResource) }), ...refusals('QUEUE_UNREACHABLE') },
+        querystring: hostQuery,
+        response: { 200: hostList, ...refusals('REQUEST_INVALID', 'QUEUE_UNREACHABLE') },
       },
     },
-    async () => {
-      const hosts = await fleet.hosts()
-      return { items: hosts.map((host) => ({ ...host, guests: host.guests.map(({ id }) => id) })) }
+    async (request) => {
+      const { reachable, ...page } = request.query
+      const found = (await fleet.hosts()).filter(
+        (host) => reachable === undefined || String(host.reachable) === reachable,
+      )
+      const { items, next } = pageOf(found, (host) => [host.host], page)
+      return { items: items.map((host) => ({ ...host, guests: host.guests.map(({ id }) => id) })), next }
     },
   )
 }
