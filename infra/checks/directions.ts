@@ -18,6 +18,7 @@ export const directions: Readonly<Record<string, readonly string[]>> = {
   guests: ['offline-query', 'virtio-balloon', 'xen', 'hyperv'],
   dump: ['pages', 'layout', 'offline-query', 'linux-guest', 'vmcore', 'native'],
   'dump-job': [],
+  client: [],
   lab: ['pages', 'layout', 'native', 'offline-query', 'host-memory', 'qemu', 'vmcore'],
   api: ['dump-job'],
   worker: ['dump-job', 'dump', 'guests', 'offline-query', 'vmcore', 'native'],

@@ -10,7 +10,9 @@ import {
 } from 'fastify-type-provider-zod'
 import type { ApiParts } from './api-parts.ts'
 import { type Guard, guardRoutes } from './auth/guard-routes.ts'
+import { refuseOtherMethods } from './method-not-allowed.ts'
 import { Metrics } from './metrics.ts'
+import { refuseBrokenRequest, refuseExpectations } from './refuse-broken-requests.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { dumpEventRoutes } from './routes/dump-events.ts'
 import { dumpFileRoutes } from './routes/dump-files.ts'
@@ -34,6 +36,7 @@ export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogge
     requestTimeout: REQUEST_WITHIN_MS,
     forceCloseConnections: 'idle',
     frameworkErrors: refuseEarly,
+    clientErrorHandler: refuseBrokenRequest,
     routerOptions: { maxParamLength: 200 },
   }).withTypeProvider<ZodTypeProvider>()
   app.setValidatorCompiler(validatorCompiler)
@@ -41,6 +44,8 @@ export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogge
   // Bodies are JSON; Fastify would take text as well.
   app.removeContentTypeParser('text/plain')
   setErrorHandler(app)
+  refuseExpectations(app.server)
+  const allRoutesAreThere = refuseOtherMethods(app)
 
   const metrics = new Metrics(parts.journal, parts.fleet)
   app.addHook('onResponse', async (request, reply) => {
@@ -74,5 +79,6 @@ export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogge
   guestRoutes(app, parts)
   healthRoutes(app, parts, metrics)
   docsRoutes(app)
+  allRoutesAreThere()
   return app
 }

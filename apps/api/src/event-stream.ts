@@ -1,9 +1,11 @@
-import type { ServerResponse } from 'node:http'
+import type { OutgoingHttpHeader, ServerResponse } from 'node:http'
 
 /** How often a line is sent that says nothing, so that proxies and clients see that the stream lives. */
 const HEARTBEAT_MS = 15_000
-/** A client that has not taken so many bytes is cut off; it gets the whole state when it connects again. */
-const MOST_WAITING_BYTES = 1 << 20
+/** A client that has not taken so many bytes is cut off; it gets what it missed when it connects again. */
+const MOST_WAITING_BYTES = 256 * 1024
+/** How long a client may take to read the rest of a stream that has ended. */
+const END_WITHIN_MS = 10_000
 /** When a client whose stream broke may come again, in milliseconds. */
 const RETRY_MS = 2_000
 
@@ -20,9 +22,12 @@ export class EventStream {
   /** Resolves when the client or `end` has closed the stream. */
   readonly closed: Promise<void>
 
-  constructor(response: ServerResponse) {
+  /** `headers` are sent besides those of a stream. */
+  constructor(response: ServerResponse, headers: Readonly<Record<string, OutgoingHttpHeader | undefined>> = {}) {
     this.#response = response
+    for (const [name, value] of Object.entries(headers)) if (value !== undefined) response.setHeader(name, value)
     response.writeHead(200, {
+      'x-content-type-options': 'nosniff',
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-store',
       // nginx would hold events back.
@@ -42,8 +47,11 @@ export class EventStream {
   }
 
   end(): void {
+    if (this.#response.writableEnded) return
     clearInterval(this.#heartbeat)
     this.#response.end()
+    const late = setTimeout(() => this.#response.destroy(), END_WITHIN_MS)
+    void this.closed.then(() => clearTimeout(late))
   }
 
   #write(text: string): void {

@@ -1,7 +1,8 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { api, reportOf } from '../test/api-under-test.ts'
+import { ApiProblem } from './problem.ts'
 
 test('what was accepted while the queue was away is queued when it is back', async () => {
   api.queue.away = true
@@ -112,4 +113,49 @@ test('DELETE of a finished dump removes artifact and record', async () => {
   expect((await api.app.inject(`/v1/dumps/${id}`)).statusCode).toBe(404)
   const { readdirSync } = process.getBuiltinModule('node:fs')
   expect(readdirSync(api.folder)).toEqual([])
+})
+
+test('a second DELETE: of a running dump the same again, of a removed one 404', async () => {
+  const dump = (await api.post({ guest: 'web-1' })).json()
+  api.queue.set(dump.id, { state: 'running', attempts: 1, startedMs: 1_000 })
+  const remove = () => api.app.inject({ method: 'DELETE', url: dump.links.self })
+  expect((await remove()).statusCode).toBe(202)
+  expect((await remove()).statusCode).toBe(202)
+  api.queue.set(dump.id, { state: 'cancelled', finishedMs: 3_000 })
+  await api.follow.look(dump.id)
+  expect((await remove()).statusCode).toBe(204)
+  expect((await remove()).json()).toMatchObject({ status: 404, code: 'DUMP_UNKNOWN' })
+  expect(api.journal.history.after(dump.id, 0)).toEqual([])
+})
+
+test('an artifact that cannot be removed is an error, and its record is kept until it is', async () => {
+  const { id } = await api.publish(Buffer.from('vmcore'))
+  const { renameSync } = process.getBuiltinModule('node:fs')
+  renameSync(api.folder, `${api.folder}.away`)
+  writeFileSync(api.folder, 'no folder')
+  const remove = () => api.app.inject({ method: 'DELETE', url: `/v1/dumps/${id}` })
+  const refused = await remove()
+  expect(refused.json()).toMatchObject({ status: 500, code: 'ARTIFACT_UNREMOVABLE' })
+  expect(refused.payload).not.toContain(api.folder)
+  expect((await api.app.inject(`/v1/dumps/${id}`)).json()).toMatchObject({ state: 'succeeded' })
+  rmSync(api.folder)
+  renameSync(`${api.folder}.away`, api.folder)
+  // As an earlier removal leaves it that came half way.
+  mkdirSync(join(api.folder, `.removed-${id}`, 'x'), { recursive: true })
+  expect((await remove()).statusCode).toBe(204)
+  expect((await api.app.inject(`/v1/dumps/${id}`)).statusCode).toBe(404)
+  const { readdirSync } = process.getBuiltinModule('node:fs')
+  expect(readdirSync(api.folder)).toEqual([])
+})
+
+test('a finished dump is removed once the queue that knows it answers', async () => {
+  const { id } = await api.publish(Buffer.from('vmcore'))
+  const { forget } = api.queue
+  api.queue.forget = async () => {
+    throw new ApiProblem('QUEUE_UNREACHABLE', 'the double is away')
+  }
+  expect((await api.app.inject({ method: 'DELETE', url: `/v1/dumps/${id}` })).statusCode).toBe(503)
+  expect((await api.app.inject(`/v1/dumps/${id}/artifact`)).statusCode).toBe(410)
+  api.queue.forget = forget
+  expect((await api.app.inject({ method: 'DELETE', url: `/v1/dumps/${id}` })).statusCode).toBe(204)
 })

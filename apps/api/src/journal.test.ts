@@ -132,3 +132,28 @@ test('a guest is active, and dumps are listed, tenant by tenant', () => {
   expect(journal.isOf('acme', acme.dump.id)).toBe(true)
   for (const { dump } of [other, nobodys]) expect(journal.isOf('acme', dump.id)).toBe(false)
 })
+
+test('what a client missed is there after the journal is opened again, but not progress', () => {
+  const path = join(newFolder(), 'journal.sqlite')
+  const asked = ask('web-1')
+  {
+    using journal = new Journal(path)
+    journal.accept(asked)
+    journal.change(asked.id, { state: 'running', attempts: 1 })
+    journal.change(asked.id, { progress: { stage: 'write', done: 1, total: 2 } })
+    journal.change(asked.id, { state: 'failed' })
+  }
+  using journal = new Journal(path)
+  const after = (revision: number) =>
+    journal.history.after(asked.id, revision).map((dump) => [dump.revision, dump.state])
+  expect(after(0)).toEqual([
+    [1, 'queued'],
+    [2, 'running'],
+    [4, 'failed'],
+  ])
+  expect(after(2)).toEqual([[4, 'failed']])
+  const cursor = journal.cursors.seal(7)
+  journal[Symbol.dispose]()
+  using again = new Journal(path)
+  expect(again.cursors.open(cursor)).toBe(7)
+})

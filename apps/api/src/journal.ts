@@ -16,8 +16,12 @@ import {
   makeFolder,
 } from '@ullage/dump-job'
 import { z } from 'zod'
+import { CursorSeal } from './cursor-seal.ts'
+import { DumpHistory } from './dump-history.ts'
+import { IdempotencyKeys, type KeyedRequest } from './idempotency-keys.ts'
 import { migrations } from './journal-migrations.ts'
 import type { TenantUsage } from './tenant-quota.ts'
+import { toResource } from './to-resource.ts'
 
 const json = <Schema extends z.ZodType>(schema: Schema) =>
   z
@@ -123,7 +127,18 @@ export interface ListDumps {
   readonly state?: DumpState | undefined
   /** Only dumps of this tenant's guests. */
   readonly tenant?: string | undefined
+  readonly host?: string | undefined
+  /** Only dumps accepted then or later, in milliseconds since 1970. */
+  readonly fromMs?: number | undefined
+  /** Only dumps accepted before then, in milliseconds since 1970. */
+  readonly beforeMs?: number | undefined
 }
+
+/** Further access paths; the tables are as they were. */
+const INDEXES = `
+CREATE INDEX IF NOT EXISTS by_guest ON dumps (guest, seq);
+CREATE INDEX IF NOT EXISTS by_host ON dumps (host, seq);
+`
 
 /**
  * Every dump that was accepted, and what became of it: an embedded database, so that history does not hang on the queue.
@@ -132,6 +147,9 @@ export interface ListDumps {
 export class Journal implements Disposable {
   readonly #database: DatabaseSync
   readonly #watchers = new Set<(dump: DumpRecord) => void>()
+  readonly keys: IdempotencyKeys
+  readonly history: DumpHistory
+  readonly cursors: CursorSeal
 
   /**
    * Opens or makes the journal at `path`; its folder is made. Throws when another process has it open, or when a newer
@@ -142,6 +160,10 @@ export class Journal implements Disposable {
     this.#database = new DatabaseSync(path, { timeout: 2_000 })
     try {
       this.#prepare(path)
+      this.#database.exec(INDEXES)
+      this.keys = new IdempotencyKeys(this.#database)
+      this.history = new DumpHistory(this.#database)
+      this.cursors = new CursorSeal(this.#database)
     } catch (error) {
       this.#database.close()
       throw error
@@ -161,15 +183,24 @@ export class Journal implements Disposable {
   }
 
   /**
-   * Writes down a dump that nobody has been told of yet. Returns it, or the active dump that the guest has already.
-   * `allow` is told what its tenant has before it; when it throws, nothing is written. One transaction has all of it.
+   * Writes down a dump that nobody has been told of yet, and with it the key of the request that asked for it. Returns it,
+   * or the active dump that the guest has already. `allow` is told what its tenant has before it; when it throws, nothing is
+   * written. One transaction has all of it.
    */
-  accept(dump: AskedDump, allow?: (usage: TenantUsage) => void): { accepted: boolean; dump: DumpRecord } {
+  accept(
+    dump: AskedDump,
+    { keyed, allow }: { keyed?: KeyedRequest | undefined; allow?: (usage: TenantUsage) => void } = {},
+  ): { accepted: boolean; dump: DumpRecord } {
     const { tenant = null, requestedBy = null } = dump
     this.#database.exec('PRAGMA synchronous = FULL')
-    return this.#transact(() => {
+    return this.#atOnce(() => {
       if (tenant !== null && !this.activeOf(dump.guest, tenant)) allow?.(this.usageOf(tenant))
-      return this.#insert({ ...dump, tenant, requestedBy })
+      const outcome = this.#insert({ ...dump, tenant, requestedBy })
+      if (outcome.accepted) {
+        this.history.add(toResource(outcome.dump))
+        if (keyed) this.keys.remember(keyed, outcome.dump.id)
+      }
+      return outcome
     })
   }
 
@@ -185,18 +216,6 @@ export class Journal implements Disposable {
       .get({ tenant })
     const { active, bytes } = usageRow.parse(found)
     return { activeDumps: active, storedBytes: bytes }
-  }
-
-  #transact<T>(work: () => T): T {
-    this.#database.exec('BEGIN IMMEDIATE')
-    try {
-      const result = work()
-      this.#database.exec('COMMIT')
-      return result
-    } catch (error) {
-      this.#database.exec('ROLLBACK')
-      throw error
-    }
   }
 
   #insert(dump: Required<AskedDump>): { accepted: boolean; dump: DumpRecord } {
@@ -239,15 +258,23 @@ export class Journal implements Disposable {
   }
 
   /** The latest accepted first. */
-  list({ limit, beforeSeq, guest, state, tenant }: ListDumps): DumpRecord[] {
+  list({ limit, beforeSeq, guest, state, host, fromMs, beforeMs, tenant }: ListDumps): DumpRecord[] {
+    // Only what is asked for stands in the question, so that an index can answer it.
+    const wanted = (
+      [
+        ['seq < ?', beforeSeq],
+        ['tenant = ?', tenant],
+        ['guest = ?', guest],
+        ['host = ?', host],
+        ['state = ?', state],
+        ['created_ms >= ?', fromMs],
+        ['created_ms < ?', beforeMs],
+      ] as const
+    ).flatMap(([condition, value]) => (value === undefined ? [] : [{ condition, value }]))
+    const where = wanted.length > 0 ? `WHERE ${wanted.map(({ condition }) => condition).join(' AND ')}` : ''
     const rows = this.#database
-      .prepare(
-        `SELECT * FROM dumps
-         WHERE seq < ifnull(:before, 9007199254740991) AND guest = ifnull(:guest, guest) AND state = ifnull(:state, state)
-           AND (:tenant IS NULL OR tenant = :tenant)
-         ORDER BY seq DESC LIMIT :limit`,
-      )
-      .all({ before: beforeSeq ?? null, guest: guest ?? null, state: state ?? null, tenant: tenant ?? null, limit })
+      .prepare(`SELECT * FROM dumps ${where} ORDER BY seq DESC LIMIT ?`)
+      .all(...wanted.map(({ value }) => value), limit)
     return rows.map((found) => row.parse(found))
   }
 
@@ -275,24 +302,28 @@ export class Journal implements Disposable {
     // How far a dump is need not survive a power failure; waiting for the disk each second for each dump would cost much.
     const onlyProgress = JSON.stringify({ ...after, progress: before.progress }) === JSON.stringify(before)
     this.#database.exec(`PRAGMA synchronous = ${onlyProgress ? 'NORMAL' : 'FULL'}`)
-    this.#database
-      .prepare(
-        `UPDATE dumps SET state = ?, revision = revision + 1, queued = ?, cancel_requested = ?, attempts = ?,
-           started_ms = ?, finished_ms = ?, progress = ?, failure = ?, result = ? WHERE id = ?`,
-      )
-      .run(
-        after.state,
-        after.queued ? 1 : 0,
-        after.cancelRequested ? 1 : 0,
-        after.attempts,
-        after.startedMs,
-        after.finishedMs,
-        after.progress && JSON.stringify(after.progress),
-        after.failure && JSON.stringify(after.failure),
-        after.result && JSON.stringify(after.result),
-        id,
-      )
-    const changed = this.get(id)
+    const changed = this.#atOnce(() => {
+      this.#database
+        .prepare(
+          `UPDATE dumps SET state = ?, revision = revision + 1, queued = ?, cancel_requested = ?, attempts = ?,
+             started_ms = ?, finished_ms = ?, progress = ?, failure = ?, result = ? WHERE id = ?`,
+        )
+        .run(
+          after.state,
+          after.queued ? 1 : 0,
+          after.cancelRequested ? 1 : 0,
+          after.attempts,
+          after.startedMs,
+          after.finishedMs,
+          after.progress && JSON.stringify(after.progress),
+          after.failure && JSON.stringify(after.failure),
+          after.result && JSON.stringify(after.result),
+          id,
+        )
+      const changed = this.get(id)
+      if (changed && !onlyProgress) this.history.add(toResource(changed))
+      return changed
+    })
     if (changed) for (const watcher of this.#watchers) watcher(changed)
     return changed
   }
@@ -305,7 +336,24 @@ export class Journal implements Disposable {
 
   remove(id: string): boolean {
     const active = activeStates.map((state) => `'${state}'`).join(', ')
-    return this.#database.prepare(`DELETE FROM dumps WHERE id = ? AND state NOT IN (${active})`).run(id).changes === 1
+    return this.#atOnce(() => {
+      const sql = `DELETE FROM dumps WHERE id = ? AND state NOT IN (${active})`
+      const removed = this.#database.prepare(sql).run(id).changes === 1
+      if (removed) this.history.remove(id)
+      return removed
+    })
+  }
+
+  #atOnce<T>(work: () => T): T {
+    this.#database.exec('BEGIN IMMEDIATE')
+    try {
+      const outcome = work()
+      this.#database.exec('COMMIT')
+      return outcome
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+      throw error
+    }
   }
 
   /** Throws when the database does not answer. */

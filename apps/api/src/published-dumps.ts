@@ -1,5 +1,4 @@
 import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises'
-import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { dumpId, dumpReport, publishedFiles, type PublishedReport } from '@ullage/dump-job'
 
@@ -25,11 +24,15 @@ export class PublishedDumps {
     return text === undefined ? undefined : dumpReport.parse(JSON.parse(text))
   }
 
-  /** Removes artifact and report. They are gone from their name at once, then from the disk. Idempotent. */
+  /**
+   * Removes artifact and report. They are gone from their name at once, then from the disk; what an earlier call could not
+   * remove goes as well. Idempotent.
+   */
   async remove(dump: string): Promise<void> {
-    const doomed = join(this.#folder, `.removed-${dumpId.parse(dump)}-${randomUUID()}`)
-    const moved = await rename(join(this.#folder, dumpId.parse(dump)), doomed).then(() => true, missing)
-    if (moved) await rm(doomed, { recursive: true, force: true })
+    const doomed = join(this.#folder, `.removed-${dumpId.parse(dump)}`)
+    await rm(doomed, { recursive: true, force: true })
+    await rename(join(this.#folder, dumpId.parse(dump)), doomed).catch(missing)
+    await rm(doomed, { recursive: true, force: true })
   }
 
   #path(dump: string, file: string): string {

@@ -65,10 +65,10 @@ test('a dump that is not allowed leaves nothing behind, and the next one is writ
     options: dumpOptions.parse({}),
     tenant: 'acme',
   })
-  const none = () => journal.accept(ask('web-1'), (usage) => requireWithin({ concurrentDumps: 0 }, usage))
+  const none = () => journal.accept(ask('web-1'), { allow: (usage) => requireWithin({ concurrentDumps: 0 }, usage) })
   expect(none).toThrow(ApiProblem)
   expect(journal.list({ limit: 9 })).toEqual([])
-  const { dump } = journal.accept(ask('web-1'), (usage) => requireWithin({ concurrentDumps: 1 }, usage))
+  const { dump } = journal.accept(ask('web-1'), { allow: (usage) => requireWithin({ concurrentDumps: 1 }, usage) })
   journal.change(dump.id, { state: 'running' })
   const { artifact } = reportOf(5, 'a'.repeat(64))
   const result = { artifact, pausedMs: 5, alarm: false, warnings: [], totalMs: 50 }

@@ -10,6 +10,7 @@ import { accessOf, type Access } from './route-access.ts'
  */
 export function documentAccess(app: ZodInstance): void {
   app.addHook('onRoute', (route) => {
+    if (route.config?.refusesMethod === true) return
     for (const method of [route.method].flat()) {
       const access = accessOf(method, route.url)
       if (access === undefined) {

@@ -3,15 +3,20 @@ import { z } from 'zod'
 import { answerOf, refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
 import { EventStream } from '../event-stream.ts'
-import type { DumpRecord } from '../journal.ts'
+import type { DumpRecord, Journal } from '../journal.ts'
+import { ApiProblem } from '../problem.ts'
 import { toResource } from '../to-resource.ts'
 import { dumpParams, requireDump } from './dumps.ts'
 
+/** Event streams that one API has open at the same time. */
+const MOST_STREAMS = 512
+
 /**
  * Events of one dump: the whole dump on connect and at each change, progress in between. The stream ends with the dump. A
- * client that comes back having seen the end gets 204, which tells an EventSource to stop.
+ * client that comes back gets each change that it missed and none that it had; having seen the end it gets 204, which tells
+ * an EventSource to stop.
  */
-export function dumpEventRoutes(app: ZodInstance, { journal, follow }: ApiParts): void {
+export function dumpEventRoutes(app: ZodInstance, { journal, follow }: ApiParts, mostStreams = MOST_STREAMS): void {
   const open = new Set<EventStream>()
   app.addHook('preClose', (done) => {
     for (const stream of open) stream.end()
@@ -26,23 +31,31 @@ export function dumpEventRoutes(app: ZodInstance, { journal, follow }: ApiParts)
         summary: 'Follow a dump',
         description:
           'Server-sent events. `state`: the whole dump, on connect and at each change; `progress`: how far it is. ' +
-          'The id of an event is the revision of the dump. The stream ends when the dump is finished.',
+          'The id of an event is the revision of the dump. The stream ends when the dump is finished. With Last-Event-ID ' +
+          'it goes on from there: each change since then, the latest progress, then what comes.',
         tags: ['dumps'],
         params: dumpParams,
+        headers: z.looseObject({
+          'last-event-id': z.string().max(200).optional().describe('id of the last event that was seen'),
+        }),
         response: {
           200: answerOf('text/event-stream', 'the events, until the dump is finished'),
           204: z.null(),
-          ...refusals('REQUEST_INVALID', 'DUMP_UNKNOWN'),
+          ...refusals('REQUEST_INVALID', 'DUMP_UNKNOWN', 'STREAMS_EXHAUSTED'),
         },
       },
     },
     async (request, reply) => {
       const dump = requireDump(journal, request.params.id)
-      if (isFinished(dump.state) && request.headers['last-event-id'] === String(dump.revision)) {
-        return reply.code(204).send(null)
+      const seen = seenRevision(request.headers['last-event-id'], dump)
+      if (isFinished(dump.state) && seen === dump.revision) return reply.code(204).send(null)
+      if (open.size >= mostStreams) {
+        throw new ApiProblem('STREAMS_EXHAUSTED', `expected fewer than ${mostStreams} open event streams`, {
+          headers: { 'retry-after': '5' },
+        })
       }
       reply.hijack()
-      const stream = new EventStream(reply.raw)
+      const stream = new EventStream(reply.raw, reply.getHeaders())
       open.add(stream)
       let last = dump
       const show = (now: DumpRecord) => {
@@ -51,7 +64,7 @@ export function dumpEventRoutes(app: ZodInstance, { journal, follow }: ApiParts)
         last = now
         if (isFinished(now.state)) stream.end()
       }
-      stream.send(stateEvent(dump))
+      for (const event of missed(journal, dump, seen)) stream.send(event)
       if (isFinished(dump.state)) stream.end()
       const unwatch = journal.watch(show)
       void follow.look(dump.id)
@@ -61,6 +74,21 @@ export function dumpEventRoutes(app: ZodInstance, { journal, follow }: ApiParts)
       return reply
     },
   )
+}
+
+/** The revision that a client has seen last; undefined for none, and for one that this dump has not had. */
+function seenRevision(header: string | undefined, dump: DumpRecord): number | undefined {
+  const revision = /^\d{1,15}$/.test(header ?? '') ? Number(header) : undefined
+  return revision !== undefined && revision <= dump.revision ? revision : undefined
+}
+
+/** What a client gets first: the dump as it is, or each change since the one it has seen. */
+function missed(journal: Journal, dump: DumpRecord, seen: number | undefined) {
+  if (seen === dump.revision) return []
+  if (seen === undefined) return [stateEvent(dump)]
+  const changes = journal.history.after(dump.id, seen).map((data) => ({ event: 'state', id: data.revision, data }))
+  // A dump that has gone on since its last change has progressed.
+  return changes.at(-1)?.id === dump.revision ? changes : [...changes, stateEvent(dump)]
 }
 
 function stateEvent(dump: DumpRecord) {

@@ -1,7 +1,13 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import Fastify from 'fastify'
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import { expect, test } from 'vitest'
 import { api } from '../../test/api-under-test.ts'
+import { dumpFileRoutes } from './dump-files.ts'
 
 test('an artifact is served whole, with its digest', async () => {
   const content = Buffer.from(Array.from({ length: 5_000 }, (_, index) => index % 251))
@@ -12,6 +18,7 @@ test('an artifact is served whole, with its digest', async () => {
   expect(whole.headers).toMatchObject({
     etag: `"sha256-${sha256}"`,
     'repr-digest': `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`,
+    'content-digest': whole.headers['repr-digest'],
     'content-length': '5000',
     'accept-ranges': 'bytes',
     'content-type': 'application/octet-stream',
@@ -27,11 +34,16 @@ test('an artifact is served in ranges', async () => {
   expect(part.statusCode).toBe(206)
   expect(part.headers).toMatchObject({ 'content-range': 'bytes 100-199/5000', 'content-length': '100' })
   expect(part.rawPayload.equals(content.subarray(100, 200))).toBe(true)
+  // The digest of the whole file is no digest of this content, nor of a refusal's.
+  expect(part.headers).toHaveProperty('repr-digest')
+  expect(part.headers).not.toHaveProperty('content-digest')
   expect((await get({ range: 'bytes=-10' })).rawPayload.equals(content.subarray(4_990))).toBe(true)
   for (const range of ['bytes=5000-', 'bytes=9-1', 'bytes=x', 'bytes=0-1,2-3']) {
     const refused = await get({ range })
     expect(refused.statusCode).toBe(416)
     expect(refused.headers['content-range']).toBe('bytes */5000')
+    expect(refused.headers).not.toHaveProperty('repr-digest')
+    expect(refused.headers).not.toHaveProperty('content-disposition')
   }
   expect((await get({ range: 'bytes=0-9', 'if-range': `"sha256-${sha256}"` })).statusCode).toBe(206)
   expect((await get({ range: 'bytes=0-9', 'if-range': '"other"' })).statusCode).toBe(200)
@@ -49,6 +61,57 @@ test('HEAD of an artifact says its length and reads nothing of it', async () => 
   expect(head.statusCode).toBe(200)
   expect(head.headers['content-length']).toBe('5000')
   expect(head.rawPayload).toHaveLength(0)
+  // RFC 9110, 14.2: only GET has ranges.
+  const headers = { range: 'bytes=0-9' }
+  const ranged = await api.app.inject({ method: 'HEAD', url: `/v1/dumps/${id}/artifact`, headers })
+  expect([ranged.statusCode, ranged.headers['content-length']]).toEqual([200, '5000'])
+})
+
+/** How many descriptors of this process are open on the artifact. */
+function openFiles(id: string): number {
+  const links = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`)
+    } catch (error) {
+      // The descriptor that the folder was read by.
+      return String(error)
+    }
+  })
+  return links.filter((path) => path === join(api.folder, id, 'vmcore')).length
+}
+
+async function untilClosed(id: string): Promise<void> {
+  for (const deadline = Date.now() + 20_000; openFiles(id) > 0; await delay(10)) {
+    if (Date.now() > deadline) throw new Error('waited 20 s until the artifact is closed')
+  }
+}
+
+/** A client that asks for the artifact and takes the first bytes of it only. */
+async function takeAFew(base: string, id: string) {
+  const socket = connect(Number(new URL(base).port), '127.0.0.1')
+  socket.write(`GET /v1/dumps/${id}/artifact HTTP/1.1\r\nhost: x\r\n\r\n`)
+  await once(socket, 'data')
+  return socket.pause()
+}
+
+test('a client that goes away, and one that stops reading, close the file', async () => {
+  const { id } = await api.publish(Buffer.alloc(64 << 20, 1))
+  const base = await api.app.listen({ port: 0, host: '127.0.0.1' })
+  const gone = await takeAFew(base, id)
+  expect(openFiles(id)).toBe(1)
+  gone.destroy()
+  await untilClosed(id)
+
+  const app = Fastify().withTypeProvider<ZodTypeProvider>()
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  const { journal, queue, fleet, follow, published } = api
+  dumpFileRoutes(app, { journal, queue, fleet, follow, published }, 200)
+  const stalled = await takeAFew(await app.listen({ port: 0, host: '127.0.0.1' }), id)
+  expect(openFiles(id)).toBe(1)
+  await untilClosed(id)
+  stalled.destroy()
+  await app.close()
 })
 
 test('an artifact that is gone, or has another size, is not served', async () => {

@@ -1,5 +1,5 @@
 import { dumpReport } from '@ullage/dump-job'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { answerOf, refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
@@ -11,15 +11,24 @@ import { dumpParams, requireDump } from './dumps.ts'
 /** Why a published file is not served. */
 const unpublished = ['REQUEST_INVALID', 'DUMP_UNKNOWN', 'DUMP_UNFINISHED', 'NO_ARTIFACT', 'ARTIFACT_GONE'] as const
 
+/** A client that takes nothing for so long is cut off. */
+const STALLED_AFTER_MS = 60_000
+
 /** The published files of a dump: its artifact, with byte ranges, and its report. */
-export function dumpFileRoutes(app: ZodInstance, { journal, published }: ApiParts): void {
+export function dumpFileRoutes(
+  app: ZodInstance,
+  { journal, published }: ApiParts,
+  stalledAfterMs = STALLED_AFTER_MS,
+): void {
   app.route({
     method: ['GET', 'HEAD'],
     url: '/v1/dumps/:id/artifact',
     exposeHeadRoute: false,
     schema: {
       summary: 'Download the vmcore',
-      description: 'One byte range is served (206). ETag and Repr-Digest are the SHA-256 of the whole file.',
+      description:
+        'One byte range is served (206). ETag and Repr-Digest are the SHA-256 of the whole file, Content-Digest as well ' +
+        'when the whole file is sent.',
       tags: ['dumps'],
       params: dumpParams,
       headers: z.looseObject({ range: z.string().max(200).optional(), 'if-range': z.string().max(200).optional() }),
@@ -34,36 +43,47 @@ export function dumpFileRoutes(app: ZodInstance, { journal, published }: ApiPart
       const dump = requirePublished(journal, request.params.id)
       const { bytes, sha256 } = dump.result.artifact
       const etag = `"sha256-${sha256}"`
-      reply.headers({
+      const identity = {
         'accept-ranges': 'bytes',
         etag,
         'repr-digest': `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`,
         'cache-control': 'private, no-cache',
-        'content-disposition': `attachment; filename="${dump.guest}-${dump.id}.vmcore"`,
-      })
-      if (matches(request.headers['if-none-match'], etag)) return sendNotModified(reply)
-      const ifRange = request.headers['if-range']
-      const wanted = ifRange === undefined || ifRange === etag ? request.headers.range : undefined
-      const range = parseByteRange(wanted, bytes)
+      }
+      if (matches(request.headers['if-none-match'], etag)) return sendNotModified(reply.headers(identity))
+      const range = wantedRange(request, { etag, bytes })
       if (range === 'unsatisfiable') {
-        throw new ApiProblem('RANGE_INVALID', `expected one range within ${bytes} bytes, found ${String(wanted)}`, {
-          headers: { 'content-range': `bytes */${bytes}` },
+        const found = String(request.headers.range)
+        throw new ApiProblem('RANGE_INVALID', `expected one range within ${bytes} bytes, found ${found}`, {
+          headers: { 'content-range': `bytes */${bytes}`, 'accept-ranges': 'bytes' },
         })
       }
       const artifact = await published.openArtifact(dump.id)
       if (!artifact) throw gone(dump)
-      const { size } = await artifact.stat()
+      const { size } = await artifact.stat().catch(async (error: unknown) => {
+        await artifact.close()
+        throw error
+      })
       if (size !== bytes) {
         await artifact.close()
         throw new ApiProblem('ARTIFACT_GONE', `expected an artifact of ${bytes} bytes, found ${size}`)
       }
       const { startByte, endByte } = range ?? { startByte: 0, endByte: bytes }
+      // The digest of content that is the whole file; that of a part would cost reading it twice.
       if (range) reply.code(206).header('content-range', `bytes ${startByte}-${endByte - 1}/${bytes}`)
-      reply.type('application/octet-stream').header('content-length', endByte - startByte)
+      else reply.header('content-digest', identity['repr-digest'])
+      reply
+        .headers({
+          ...identity,
+          'content-disposition': `attachment; filename="${dump.guest}-${dump.id}.vmcore"`,
+          'content-length': endByte - startByte,
+        })
+        .type('application/octet-stream')
       if (request.method === 'HEAD' || endByte === startByte) {
         await artifact.close()
         return sendNothing(reply)
       }
+      // An answer that is closed, by the client or by this, closes the file.
+      reply.raw.setTimeout(stalledAfterMs, () => reply.raw.destroy())
       return reply.send(artifact.createReadStream({ start: startByte, end: endByte - 1, highWaterMark: 1 << 20 }))
     },
   })
@@ -85,6 +105,13 @@ export function dumpFileRoutes(app: ZodInstance, { journal, published }: ApiPart
       return report
     },
   )
+}
+
+/** The range to serve. HEAD has none, and a client whose file is another one gets the whole (RFC 9110, 13.1.5 and 14.2). */
+function wantedRange(request: FastifyRequest, { etag, bytes }: { etag: string; bytes: number }) {
+  const ifRange = request.headers['if-range']
+  if (request.method === 'HEAD' || (ifRange !== undefined && ifRange !== etag)) return undefined
+  return parseByteRange(request.headers.range, bytes)
 }
 
 /** No body and nothing said of one: a length here would have to be that of the artifact. */

@@ -57,7 +57,7 @@ test.each([
   ['GET', '/v1/guests/..%2Fetc', 400],
   ['GET', '/v2', 404],
   ['GET', '/v1/dumps/%zz', 400],
-  ['PUT', '/v1/dumps', 404],
+  ['PUT', '/v1/dumps', 405],
 ] as const)('%s %s is a problem with status %i', async (method, url, status) => {
   const answer = await api.app.inject({ method, url })
   expect(answer.statusCode).toBe(status)

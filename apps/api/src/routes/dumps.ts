@@ -1,14 +1,18 @@
 import { randomUUID } from 'node:crypto'
-import { dumpId, dumpRequest, dumpResource, dumpState, guestId, isFinished } from '@ullage/dump-job'
+import { dumpId, dumpRequest, dumpResource, dumpState, guestId, hostId, isFinished } from '@ullage/dump-job'
 import { z } from 'zod'
 import { refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
 import { visibleHosts } from '../auth/visible-hosts.ts'
 import { dumpUnknown } from '../dump-unknown.ts'
 import { findGuest, requireReachable } from '../fleet.ts'
+import { fingerprintOf, idempotencyKey } from '../idempotency-keys.ts'
 import type { DumpRecord, Journal } from '../journal.ts'
+import { ownerOf } from '../owner-of.ts'
+import { cursorUnknown } from '../page-of.ts'
 import { ApiProblem } from '../problem.ts'
-import { requireWithin } from '../tenant-quota.ts'
+import { earlierDump } from '../replay.ts'
+import { requireWithin, type TenantUsage } from '../tenant-quota.ts'
 import { toResource } from '../to-resource.ts'
 
 /** What any body can be refused for, also one that nobody asked for. */
@@ -25,12 +29,21 @@ const dumpList = z
 
 const listQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(200).default(50),
-  cursor: z
-    .string()
-    .regex(/^\d{1,15}$/, 'expected the "next" of an earlier page')
-    .optional(),
+  cursor: z.string().max(100).optional().describe('"next" of the page before'),
   guest: guestId.optional(),
+  host: hostId.optional(),
   state: dumpState.optional(),
+  createdAfter: z.iso.datetime({ offset: true }).optional().describe('accepted then or later'),
+  createdBefore: z.iso.datetime({ offset: true }).optional().describe('accepted before then'),
+})
+
+const postHeaders = z.looseObject({
+  'idempotency-key': idempotencyKey
+    .optional()
+    .describe(
+      'chosen by the client, new for each dump it wants. A request that is sent again with its key has no further effect ' +
+        'for 24 hours: it gets the dump that the first one made, with Idempotent-Replayed: true',
+    ),
 })
 
 /** The dump of this id. Throws ApiProblem DUMP_UNKNOWN. */
@@ -48,6 +61,7 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
         summary: 'Ask for a dump of a guest',
         description: 'Returns as soon as the dump is written down; follow its events.',
         tags: ['dumps'],
+        headers: postHeaders,
         body: dumpRequest,
         response: {
           202: dumpResource,
@@ -58,6 +72,9 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
             'GUEST_UNUSABLE',
             'DUMP_ACTIVE',
             'QUOTA_EXCEEDED',
+            'DUMP_REMOVED',
+            'IDEMPOTENCY_MISMATCH',
+            'IDEMPOTENCY_FULL',
             'HOST_UNREACHABLE',
             'QUEUE_UNREACHABLE',
           ),
@@ -67,14 +84,28 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
     async (request, reply) => {
       const { guest: id, ...options } = request.body
       const { principal } = request
+      const key = request.headers['idempotency-key']
+      const keyed =
+        key === undefined ? undefined : { owner: ownerOf(request), key, fingerprint: fingerprintOf(request.body) }
+      const replay = (dump: DumpRecord) =>
+        reply
+          .code(202)
+          .headers({ location: toResource(dump).links.self, 'idempotent-replayed': 'true' })
+          .send(toResource(dump))
+      const earlier = keyed && earlierDump(journal, keyed)
+      if (earlier) return replay(earlier)
       const guest = findGuest(visibleHosts(await fleet.hosts(), principal), id)
       requireReachable(guest)
       if (guest.problem) throw new ApiProblem('GUEST_UNUSABLE', guest.problem.message)
+      // Again: the same request may have been accepted while the fleet was asked.
+      const meanwhile = keyed && earlierDump(journal, keyed)
+      if (meanwhile) return replay(meanwhile)
       const { host, tenant } = guest
       const asked = { id: randomUUID(), guest: id, host, options, tenant, requestedBy: principal.id }
-      const { accepted, dump } = journal.accept(asked, (usage) => {
+      const allow = (usage: TenantUsage) => {
         if (tenant !== null && quotaOf) requireWithin(quotaOf(tenant), usage)
-      })
+      }
+      const { accepted, dump } = journal.accept(asked, { keyed, allow })
       const { links } = toResource(dump)
       if (!accepted) {
         throw new ApiProblem('DUMP_ACTIVE', `guest ${id} has dump ${dump.id}, which is ${dump.state}`, {
@@ -103,13 +134,17 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
       },
     },
     async (request) => {
-      const { limit, cursor, guest, state } = request.query
-      const beforeSeq = cursor === undefined ? undefined : Number(cursor)
+      const { limit, cursor, guest, host, state, createdAfter, createdBefore } = request.query
+      const beforeSeq = cursor === undefined ? undefined : journal.cursors.open(cursor)
+      if (cursor !== undefined && beforeSeq === undefined) throw cursorUnknown(cursor)
+      const fromMs = createdAfter === undefined ? undefined : Date.parse(createdAfter)
+      const beforeMs = createdBefore === undefined ? undefined : Date.parse(createdBefore)
       // One more than asked for tells whether there is another page.
       const tenant = request.principal.tenant ?? undefined
-      const found = journal.list({ limit: limit + 1, beforeSeq, guest, state, tenant })
+      const found = journal.list({ limit: limit + 1, beforeSeq, guest, host, state, fromMs, beforeMs, tenant })
       const items = found.slice(0, limit)
-      return { items: items.map(toResource), next: found.length > limit ? String(items.at(-1)?.seq) : null }
+      const last = found.length > limit ? items.at(-1) : undefined
+      return { items: items.map(toResource), next: last ? journal.cursors.seal(last.seq) : null }
     },
   )
 
@@ -140,7 +175,7 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
           200: dumpResource,
           202: dumpResource,
           204: z.null(),
-          ...refusals(...bodyRefusals, 'DUMP_UNKNOWN', 'QUEUE_UNREACHABLE'),
+          ...refusals(...bodyRefusals, 'DUMP_UNKNOWN', 'ARTIFACT_UNREMOVABLE', 'QUEUE_UNREACHABLE'),
         },
       },
     },
@@ -148,7 +183,10 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
       const dump = requireDump(journal, request.params.id)
       if (isFinished(dump.state)) {
         // The artifact first: a record without its artifact can be removed again, the reverse is an orphan.
-        await published.remove(dump.id)
+        await published.remove(dump.id).catch((cause: unknown) => {
+          const detail = `the files of dump ${dump.id} cannot be removed, so its record is kept`
+          throw new ApiProblem('ARTIFACT_UNREMOVABLE', detail, { cause })
+        })
         if (dump.queued) await queue.forget(dump)
         journal.remove(dump.id)
         request.log.info({ job: dump.id }, 'dump removed')

@@ -4,6 +4,7 @@ import { refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
 import { visibleHosts } from '../auth/visible-hosts.ts'
 import { type FleetGuest, findGuest, guestsOf, requireReachable } from '../fleet.ts'
+import { pageOf, pageQuery } from '../page-of.ts'
 
 const guestResource = guestAnnouncement
   .extend({
@@ -29,6 +30,19 @@ const guestPages = z
   })
   .meta({ id: 'GuestPages' })
 
+const next = z.string().nullable().describe('cursor of the next page; null on the last one')
+const guestList = z.object({ items: z.array(guestResource), next }).meta({ id: 'GuestList' })
+const hostList = z.object({ items: z.array(hostResource), next }).meta({ id: 'HostList' })
+
+const yesOrNo = z.enum(['true', 'false'])
+const guestQuery = z.strictObject({
+  ...pageQuery,
+  host: hostId.optional(),
+  backend: z.string().max(63).optional().describe('of the descriptor, such as virtio-balloon'),
+  reachable: yesOrNo.optional(),
+})
+const hostQuery = z.strictObject({ ...pageQuery, reachable: yesOrNo.optional() })
+
 /** Why a guest is not found. */
 const unfound = ['REQUEST_INVALID', 'GUEST_UNKNOWN', 'GUEST_AMBIGUOUS', 'QUEUE_UNREACHABLE'] as const
 
@@ -51,10 +65,21 @@ export function guestRoutes(app: ZodInstance, { journal, queue, fleet }: ApiPart
       schema: {
         summary: 'List the guests that hosts announce',
         tags: ['guests'],
-        response: { 200: z.object({ items: z.array(guestResource) }), ...refusals('QUEUE_UNREACHABLE') },
+        querystring: guestQuery,
+        response: { 200: guestList, ...refusals('REQUEST_INVALID', 'QUEUE_UNREACHABLE') },
       },
     },
-    async ({ principal }) => ({ items: guestsOf(visibleHosts(await fleet.hosts(), principal)).map(toGuest) }),
+    async (request) => {
+      const { host, backend, reachable, ...page } = request.query
+      const found = guestsOf(visibleHosts(await fleet.hosts(), request.principal)).filter(
+        (guest) =>
+          (host === undefined || guest.host === host) &&
+          (backend === undefined || guest.backend === backend) &&
+          (reachable === undefined || String(guest.reachable) === reachable),
+      )
+      const { items, next } = pageOf(found, (guest) => [guest.id, guest.host], page)
+      return { items: items.map(toGuest), next }
+    },
   )
 
   app.get(
@@ -104,15 +129,20 @@ export function guestRoutes(app: ZodInstance, { journal, queue, fleet }: ApiPart
         summary: 'List the hosts that have a worker, or had one in the last 30 days',
         description: 'A tenant sees the names of hosts that have guests of its own, and those guests.',
         tags: ['guests'],
-        response: { 200: z.object({ items: z.array(hostResource) }), ...refusals('QUEUE_UNREACHABLE') },
+        querystring: hostQuery,
+        response: { 200: hostList, ...refusals('REQUEST_INVALID', 'QUEUE_UNREACHABLE') },
       },
     },
-    async ({ principal }) => {
-      const hosts = visibleHosts(await fleet.hosts(), principal)
+    async (request) => {
+      const { reachable, ...page } = request.query
+      const found = visibleHosts(await fleet.hosts(), request.principal).filter(
+        (host) => reachable === undefined || String(host.reachable) === reachable,
+      )
+      const { items: hosts, next } = pageOf(found, (host) => [host.host], page)
       const items = hosts.map((host) => ({ ...host, guests: host.guests.map(({ id }) => id) }))
       // What a host does besides is no tenant's business.
       const known = ({ host, reachable, guests }: (typeof items)[number]) => ({ host, reachable, guests })
-      return { items: principal.tenant === null ? items : items.map(known) }
+      return { items: request.principal.tenant === null ? items : items.map(known), next }
     },
   )
 }
