@@ -1,4 +1,4 @@
-import type { Server } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { ApiProblem, type ProblemCode } from './problem.ts'
 
@@ -10,8 +10,11 @@ const byNodeCode: Readonly<Record<string, readonly [code: ProblemCode, detail: s
 
 /** Answers with a problem what Node's parser gives up on, before there is a request. */
 export function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable || socket.bytesWritten > 0) {
-    // Nobody listens, or an answer is under way that another one would garble.
+  // The answer that Node has under way on this connection; it looks there itself when nobody handles this.
+  const { _httpMessage: answer } = socket as Socket & { readonly _httpMessage?: ServerResponse | null }
+  const isAnswering = answer?.headersSent === true && !answer.writableEnded
+  if (error.code === 'ECONNRESET' || !socket.writable || isAnswering) {
+    // Nobody listens, or another answer would garble the one that is under way.
     socket.destroy()
     return
   }

@@ -16,6 +16,9 @@ const byFastifyCode: Readonly<Record<string, ProblemCode>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'MEDIA_TYPE',
 }
 
+/** So much of what a client sent is said back to it. */
+const DETAIL_CHARACTERS = 1_000
+
 /** Every error leaves as application/problem+json; what nobody foresaw as INTERNAL, its cause in the log only. */
 export function setErrorHandler(app: FastifyInstance): void {
   app.decorateReply('problemCode')
@@ -39,7 +42,7 @@ function sendProblem(reply: FastifyReply, problem: ApiProblem) {
   reply.problemCode = problem.code
   return reply
     .code(problem.status)
-    .headers(problem.headers)
+    .headers({ 'x-content-type-options': 'nosniff', ...problem.headers })
     .type('application/problem+json; charset=utf-8')
     .serializer(JSON.stringify)
     .send(problem.toJSON())
@@ -49,12 +52,14 @@ function toProblem(error: FastifyError | ApiProblem): ApiProblem {
   if (error instanceof ApiProblem) return error
   if (hasZodFastifySchemaValidationErrors(error)) {
     const found = error.validation.map(({ instancePath, message }) => `${instancePath || '/'}: ${message ?? 'wrong'}`)
-    return new ApiProblem('REQUEST_INVALID', `${error.validationContext ?? 'request'} ${found.join('; ')}`)
+    const detail = `${error.validationContext ?? 'request'} ${found.join('; ')}`
+    return new ApiProblem('REQUEST_INVALID', detail.slice(0, DETAIL_CHARACTERS))
   }
+  const detail = error.message.slice(0, DETAIL_CHARACTERS)
   const code = byFastifyCode[error.code]
-  if (code) return new ApiProblem(code, error.message)
+  if (code) return new ApiProblem(code, detail)
   const isCallers = typeof error.statusCode === 'number' && error.statusCode >= 400 && error.statusCode < 500
   return isCallers
-    ? new ApiProblem('REQUEST_INVALID', error.message)
+    ? new ApiProblem('REQUEST_INVALID', detail)
     : new ApiProblem('INTERNAL', 'the request could not be served', { cause: error })
 }

@@ -5,12 +5,13 @@ import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
 import { api } from '../../test/api-under-test.ts'
 
-/** The answer to bytes as they are. */
-async function answerTo(bytes: string): Promise<string> {
+/** The answers to bytes as they are; what is sent later, is sent when something was answered. */
+async function answerTo(bytes: string, later?: string): Promise<string> {
   const { port } = new URL(await api.app.listen({ port: 0, host: '127.0.0.1' }))
   const socket = connect(Number(port), '127.0.0.1')
   await once(socket, 'connect')
   socket.write(bytes)
+  if (later) socket.once('data', () => socket.write(later))
   return text(socket)
 }
 
@@ -38,6 +39,12 @@ test('an address that is none is 404 for every method', async () => {
     const answer = await api.app.inject({ method: method as 'PUT', url: '/v1/nothing' })
     expect(answer.json(), `${method}`).toMatchObject({ status: 404, code: 'ROUTE_UNKNOWN' })
   }
+})
+
+test('a connection that has had answers gets the problem as well', async () => {
+  const answer = await answerTo('GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n', 'hello\r\n\r\n')
+  expect(answer.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 400'])
+  expect(answer).toContain('"code":"REQUEST_INVALID"')
 })
 
 test.each([
