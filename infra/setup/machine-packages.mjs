@@ -20,6 +20,7 @@ const NEEDED = [
   { debian: 'util-linux', command: 'setpriv' },
   { debian: 'mount', command: 'swapon', without: 'tests with real swap and with a full file system fail' },
   { debian: 'python3', command: 'python3', without: 'tests that look at another process’s memory fail' },
+  { debian: 'openssl', command: 'openssl', without: 'tests of TLS fail' },
   { debian: 'liblzo2-2', library: 'liblzo2.so.2', without: 'dumps cannot be compressed with lzo' },
   { debian: 'libsnappy1v5', library: 'libsnappy.so.1', without: 'dumps cannot be compressed with snappy' },
   { debian: 'libzstd1', library: 'libzstd.so.1', without: 'zstd comes from Node itself and is slower' },

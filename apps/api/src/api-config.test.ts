@@ -89,3 +89,20 @@ test('requests are limited where one is asked who one is, unless a setting says 
   expect(readApiConfig({ ...open, ULLAGE_RATE_LIMIT: '10' }).auth.perMinute).toBe(10)
   expect(() => readApiConfig({ ...least, ULLAGE_RATE_LIMIT: 'many' })).toThrow(/^ULLAGE_RATE_LIMIT: /)
 })
+
+test('TLS has a certificate and a key, or there is none', () => {
+  const files = {
+    ULLAGE_TLS_CERT_FILE: '/tls.crt',
+    ULLAGE_TLS_KEY_FILE: '/tls.key',
+    ULLAGE_TLS_CLIENT_CA_FILE: '/ca.crt',
+  }
+  expect(readApiConfig(least).tls).toBeUndefined()
+  expect(readApiConfig({ ...least, ...files }).tls).toEqual({
+    certFile: '/tls.crt',
+    keyFile: '/tls.key',
+    clientCaFile: '/ca.crt',
+  })
+  for (const name of ['ULLAGE_TLS_CERT_FILE', 'ULLAGE_TLS_KEY_FILE']) {
+    expect(() => readApiConfig({ ...least, ...files, [name]: undefined })).toThrow(`${name} is not set; TLS needs`)
+  }
+})

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { redisAddress } from '@ullage/dump-job'
 import { z } from 'zod'
 import { authSettings, isLoopback, readAuthConfig } from './auth/auth-config.ts'
+import { readTlsConfig, tlsSettings } from './tls-config.ts'
 
 const folder = z
   .string()
@@ -29,6 +30,7 @@ const environment = z.object({
   ULLAGE_STATE_DIR: folder,
   ULLAGE_API_LISTEN: listenAddress.default({ host: '127.0.0.1', port: 7070 }),
   ...authSettings,
+  ...tlsSettings,
   ULLAGE_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 })
 
@@ -54,6 +56,7 @@ export function readApiConfig(env: Readonly<Record<string, string | undefined>>)
     wrong.push(env[name] === undefined ? `${name} is not set; ${message}` : `${name}: ${message}`)
   }
   const auth = readAuthConfig(data, complain)
+  const tls = readTlsConfig(data, complain)
   const listen = data.ULLAGE_API_LISTEN
   const asksNobody = auth.keysFile === undefined && auth.jwt === undefined
   if (asksNobody && 'host' in listen && !isLoopback(listen.host)) {
@@ -73,6 +76,8 @@ export function readApiConfig(env: Readonly<Record<string, string | undefined>>)
     listen,
     /** Who is let in; neither keys nor tokens: everybody. */
     auth,
+    /** Certificate and key; undefined for plain HTTP. */
+    tls,
     logLevel: data.ULLAGE_LOG_LEVEL,
   }
 }

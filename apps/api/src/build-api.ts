@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { RequestListener } from 'node:http'
 import swagger from '@fastify/swagger'
 import Fastify, { type FastifyBaseLogger } from 'fastify'
 import {
@@ -21,19 +22,28 @@ import { guestRoutes } from './routes/guests.ts'
 import { healthRoutes } from './routes/health.ts'
 import { addSecurityHeaders } from './security-headers.ts'
 import { refuseEarly, setErrorHandler } from './set-error-handler.ts'
+import type { TlsServers } from './tls-server.ts'
 
 /** A request's body fits in this; the largest that the schema takes is far smaller. */
 const BODY_BYTES = 64 * 1024
 const REQUEST_WITHIN_MS = 30_000
 
 /** The API as a Fastify application that does not listen yet. Without a guard everybody may do everything. */
-export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogger, guard: Guard = {}) {
+export async function buildApi(
+  parts: ApiParts,
+  loggerInstance: FastifyBaseLogger,
+  guard: Guard = {},
+  tls?: TlsServers,
+) {
   const app = Fastify({
     loggerInstance,
     bodyLimit: BODY_BYTES,
     // Unique over restarts, since the audit log names them.
     genReqId: () => randomUUID(),
     requestTimeout: REQUEST_WITHIN_MS,
+    ...(tls && {
+      serverFactory: (handler: RequestListener) => tls.create(handler, { requestTimeoutMs: REQUEST_WITHIN_MS }),
+    }),
     forceCloseConnections: 'idle',
     frameworkErrors: refuseEarly,
     clientErrorHandler: refuseBrokenRequest,

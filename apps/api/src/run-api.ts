@@ -8,7 +8,7 @@ const CLOSE_WITHIN_MS = 10_000
 
 /**
  * The API as a process: settings from `process.env`, logs as JSON lines on stdout, SIGTERM and SIGINT end it in order
- * within a deadline. A parent that started it with a channel is told the address it listens at, and its end ends the API at
+ * within a deadline, SIGHUP reads the certificate again where there is one. A parent that started it with a channel is told the address it listens at, and its end ends the API at
  * once: the journal is whole at any moment. Exits with 2 when a setting is wrong, with 1 after an error nobody caught.
  */
 export async function runApi(): Promise<void> {
@@ -32,6 +32,7 @@ export async function runApi(): Promise<void> {
   }
   process.once('SIGTERM', stop('SIGTERM'))
   process.once('SIGINT', stop('SIGINT'))
+  if (config.tls) process.on('SIGHUP', () => void started.then((api) => api.reload()).catch(() => undefined))
   if (process.connected) process.once('disconnect', () => process.exit(1))
   try {
     const { url } = await started

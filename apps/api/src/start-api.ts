@@ -5,6 +5,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Redis } from 'ioredis'
 import { type ApiConfig, ApiConfigError, type ListenAddress } from './api-config.ts'
 import { makeGuard, makeQuotas, openAuditLog } from './auth/make-guard.ts'
+import { isLoopback } from './auth/auth-config.ts'
 import { buildApi } from './build-api.ts'
 import { BullQueue } from './bull-queue.ts'
 import { connectRedis } from './connect-redis.ts'
@@ -12,6 +13,7 @@ import { RedisFleet } from './fleet.ts'
 import { FollowJobs } from './follow-jobs.ts'
 import { Journal } from './journal.ts'
 import { PublishedDumps } from './published-dumps.ts'
+import { TlsServers } from './tls-server.ts'
 
 /** Every active dump is looked at this often, should a hint have been lost, in milliseconds. */
 const SWEEP_EVERY_MS = 5_000
@@ -19,6 +21,8 @@ const SWEEP_EVERY_MS = 5_000
 export interface RunningApi {
   /** Address to reach it at, such as `http://127.0.0.1:7070` or `unix:/run/ullage/api.sock`. */
   readonly url: string
+  /** Reads certificate, key and authorities again; when they cannot be used, that is logged and nothing changes. */
+  reload(): void
   /** Answers what was asked, ends event streams, closes everything. Idempotent. */
   close(): Promise<void>
 }
@@ -36,25 +40,54 @@ export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promi
   const published = new PublishedDumps(config.artifactsDir)
   const follow = new FollowJobs({ journal, queue, published, log })
   const fleet = new RedisFleet(redis)
+  const tls = openTls(config)
   const audit = openAuditLog(config)
   if (audit) stack.use(audit)
   const guard = makeGuard(config, audit, log)
-  const app = await buildApi({ journal, queue, fleet, follow, published, quotaOf: makeQuotas(config, log) }, log, guard)
+  const app = await buildApi(
+    { journal, queue, fleet, follow, published, quotaOf: makeQuotas(config, log) },
+    log,
+    guard,
+    tls,
+  )
 
   stack.use(hearHints(redis, follow, log))
   stack.use(sweepRegularly(redis, follow))
   stack.defer(() => app.close())
-  const url = await listen(app, config.listen)
+  const url = await listen(app, config.listen, tls !== undefined)
   log.info({ url }, 'api ready')
+  const { listen: address, auth } = config
+  if (!tls && (auth.keysFile ?? auth.jwt) && 'host' in address && !isLoopback(address.host)) {
+    log.warn('keys and tokens come over the network as plain text: set ULLAGE_TLS_CERT_FILE, or end TLS in front')
+  }
 
   const rest = stack.move()
   let closing: Promise<void> | undefined
   return {
     url,
+    reload() {
+      try {
+        tls?.reload()
+        if (tls) log.info('the certificate is read again')
+      } catch (error) {
+        log.error({ reason: error instanceof Error ? error.message : String(error) }, 'the certificate stays as it was')
+      }
+    },
     close() {
       closing ??= rest.disposeAsync()
       return closing
     },
+  }
+}
+
+function openTls({ tls }: ApiConfig): TlsServers | undefined {
+  if (!tls) return undefined
+  try {
+    return new TlsServers(tls)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    const expected = 'ULLAGE_TLS_CERT_FILE, ULLAGE_TLS_KEY_FILE: expected a certificate and its key'
+    throw new ApiConfigError(`${expected}: ${reason}`, { cause: error })
   }
 }
 
@@ -123,7 +156,11 @@ function sweepRegularly(redis: Redis, follow: FollowJobs): Disposable {
   }
 }
 
-async function listen(app: Awaited<ReturnType<typeof buildApi>>, address: ListenAddress): Promise<string> {
+async function listen(
+  app: Awaited<ReturnType<typeof buildApi>>,
+  address: ListenAddress,
+  isSecure: boolean,
+): Promise<string> {
   try {
     if ('path' in address) {
       // Left by an API that was killed; one that lives holds the journal, so this one never got here.
@@ -131,7 +168,8 @@ async function listen(app: Awaited<ReturnType<typeof buildApi>>, address: Listen
       await app.listen({ path: address.path })
       return `unix:${address.path}`
     }
-    return await app.listen(address)
+    const url = await app.listen(address)
+    return isSecure ? url.replace(/^http:/, 'https:') : url
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new ApiConfigError(`ULLAGE_API_LISTEN: cannot listen there: ${reason}`, { cause: error })

@@ -115,6 +115,22 @@ test.each(Object.keys(refusedTokens))('%s opens no route', async (name) => {
   expect(api.journal.counts()).toMatchObject({ queued: 0, succeeded: 1 })
 })
 
+test('HEAD asks for what GET asks for', async () => {
+  const heads = guarded.filter(([route]) => route.startsWith('GET') && !route.endsWith('/events'))
+  expect(heads.length).toBeGreaterThan(8)
+  for (const [route, access] of heads) {
+    const request = { ...requestOf(route), method: 'HEAD' as const }
+    expect((await api.app.inject(request)).statusCode, `${route}`).toBe(401)
+    const scope = access === 'fleet' ? 'admin' : access
+    const headers = bearer(await issuer.sign({ scope, ...(access !== 'fleet' && { tenant: 'acme' }) }))
+    expect((await api.app.inject({ ...request, headers })).statusCode, `${route}`).toBe(200)
+    const foreign = bearer(await issuer.sign({ tenant: 'third', scope: 'admin' }))
+    if (route.includes(':id')) expect((await api.app.inject({ ...request, headers: foreign })).statusCode).toBe(404)
+  }
+  // The document has HEAD only where a route is made for it.
+  api.answers.length = 0
+})
+
 test('a token in the query string or in a cookie is none', async () => {
   const token = await issuer.sign(all)
   for (const [route] of guarded) {

@@ -33,6 +33,12 @@ test('each principal has its own number of requests in a minute, wherever it ask
   expect(Number(headers['retry-after'])).toBeLessThanOrEqual(60)
 })
 
+test('where nobody is asked each address has its own number', async () => {
+  api = await setUp({ perMinute: 2 })
+  expect(await ask('/v1/dumps', { times: 3 })).toEqual([200, 200, 429])
+  expect(await ask('/v1/dumps', { from: '192.0.2.2', times: 1 })).toEqual([200])
+})
+
 test('who is nobody is counted by address, guesses and wrong addresses included', async () => {
   api = await setUp({ authenticate: byName, perMinute: 3 })
   expect(await ask('/v1/dumps', { times: 2 })).toEqual([401, 401])

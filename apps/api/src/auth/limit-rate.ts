@@ -2,7 +2,7 @@ import fastifyRateLimit from '@fastify/rate-limit'
 import type { FastifyRequest } from 'fastify'
 import type { ZodInstance } from '../api-parts.ts'
 import { ApiProblem } from '../problem.ts'
-import { nobody } from './principal.ts'
+import { anonymous, nobody } from './principal.ts'
 
 const WINDOW_MS = 60_000
 
@@ -26,5 +26,5 @@ export async function limitRate(app: ZodInstance, perMinute: number): Promise<Li
 }
 
 function originOf({ principal, ip }: FastifyRequest): string {
-  return principal === nobody ? `address ${ip}` : `principal ${principal.id}`
+  return principal === nobody || principal === anonymous ? `address ${ip}` : `principal ${principal.id}`
 }
