@@ -9,7 +9,7 @@ import {
   resultOfReport,
 } from '@ullage/dump-job'
 import { type Job, WaitingError } from 'bullmq'
-import type { Redis } from 'ioredis'
+import type { RedisClient } from './connect-redis.ts'
 import type { Logger } from 'pino'
 import type { ArtifactFolder } from './artifact-folder.ts'
 import { descriptorPath } from './guest-folder.ts'
@@ -23,7 +23,7 @@ export const stopReasons = { cancelled: 'cancelled', shutdown: 'shutdown', lockL
 
 export interface DumpJobContext {
   readonly config: WorkerConfig
-  readonly redis: Redis
+  readonly redis: RedisClient
   readonly artifacts: ArtifactFolder
   /** Module that the child runs. */
   readonly childModule: URL

@@ -41,15 +41,18 @@ export {
   controlChannel,
   dumpId,
   dumpQueueName,
+  guestHostsKey,
   guestId,
   heartbeat,
   hostAliveKey,
+  hostDrainKey,
   hostId,
   hostKey,
   hostsKey,
+  hostTurnsKey,
   type JobChanged,
   jobChanged,
   pagesQueueName,
   queuePrefix,
 } from './names.ts'
-export { type RedisAddress, redisAddress } from './redis-address.ts'
+export { type RedisAddress, redisAddress, type RedisClusterAddress, type RedisServerAddress } from './redis-address.ts'
