@@ -183,11 +183,12 @@ export class Service implements AsyncDisposable {
     return dump
   }
 
-  /** Files below the artifacts folder, unfinished ones included. */
+  /** Files below the artifacts folder, unfinished ones included, locks not. */
   files(): string[] {
     return readdirSync(this.artifactsDir, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name).slice(this.artifactsDir.length + 1))
+      .filter((file) => !file.startsWith('.locks/'))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

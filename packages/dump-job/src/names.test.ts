@@ -19,5 +19,6 @@ test('all that is kept of one host has one slot in a Redis Cluster', () => {
 })
 
 test('no key is made of what is no id', () => {
-  for (const keyOf of [hostKey, hostDrainKey, dumpQueueName, guestHostsKey]) expect(() => keyOf('a}{b')).toThrow()
+  for (const keyOf of [hostKey, hostDrainKey, dumpQueueName, guestHostsKey])
+    expect(() => keyOf('a}{b')).toThrow('expected a')
 })
