@@ -17,7 +17,7 @@ import {
   toFailure,
 } from '@ullage/dump-job'
 import { type Job, Queue } from 'bullmq'
-import type { Redis } from 'ioredis'
+import type { RedisClient } from './connect-redis.ts'
 import type { JobQueue, ObservedJob } from './job-queue.ts'
 import type { DumpRecord } from './journal.ts'
 import { ApiProblem } from './problem.ts'
@@ -34,11 +34,11 @@ const CANCEL_KEPT_SECONDS = 30 * 24 * 3600
 
 /** The queues of all hosts, on one connection. */
 export class BullQueue implements JobQueue, AsyncDisposable {
-  readonly #redis: Redis
+  readonly #redis: RedisClient
   readonly #queues = new Map<string, Queue>()
   readonly #onError: (error: Error) => void
 
-  constructor(redis: Redis, onError: (error: Error) => void) {
+  constructor(redis: RedisClient, onError: (error: Error) => void) {
     this.#redis = redis
     this.#onError = onError
   }

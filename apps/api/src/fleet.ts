@@ -8,7 +8,7 @@ import {
   hostKey,
   hostsKey,
 } from '@ullage/dump-job'
-import type { Redis } from 'ioredis'
+import type { RedisClient } from './connect-redis.ts'
 import { ApiProblem } from './problem.ts'
 
 export interface FleetHost extends HostAnnouncement {
@@ -52,9 +52,9 @@ export function findGuest(hosts: readonly FleetHost[], id: string): FleetGuest {
 
 /** The fleet as workers announce it in Redis. */
 export class RedisFleet implements Fleet {
-  readonly #redis: Redis
+  readonly #redis: RedisClient
 
-  constructor(redis: Redis) {
+  constructor(redis: RedisClient) {
     this.#redis = redis
   }
 

@@ -2,13 +2,12 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { changedChannel, jobChanged, makeFolder } from '@ullage/dump-job'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Redis } from 'ioredis'
 import { type ApiConfig, ApiConfigError, type ListenAddress } from './api-config.ts'
 import { makeGuard, makeQuotas, openAuditLog } from './auth/make-guard.ts'
 import { isLoopback } from './auth/auth-config.ts'
 import { buildApi } from './build-api.ts'
 import { BullQueue } from './bull-queue.ts'
-import { connectRedis } from './connect-redis.ts'
+import { connectRedis, connectSubscriber, type RedisClient } from './connect-redis.ts'
 import { RedisFleet } from './fleet.ts'
 import { FollowJobs } from './follow-jobs.ts'
 import { Journal } from './journal.ts'
@@ -115,9 +114,9 @@ function openJournal(stateDir: string): Journal {
 }
 
 /** Looks at a dump when a worker says that it changed. */
-function hearHints(redis: Redis, follow: FollowJobs, log: FastifyBaseLogger): Disposable {
-  // Its one command waits for the connection; all that is heard on it is a hint.
-  const subscriber = redis.duplicate({ enableOfflineQueue: true, maxRetriesPerRequest: null })
+function hearHints(redis: RedisClient, follow: FollowJobs, log: FastifyBaseLogger): Disposable {
+  // All that is heard on it is a hint.
+  const subscriber = connectSubscriber(redis)
   subscriber.on('error', (error) => log.debug({ reason: error.message }, 'hints'))
   subscriber.on('message', (_channel, text) => {
     const job = readHint(text)
@@ -137,7 +136,7 @@ function readHint(text: string): string | undefined {
 }
 
 /** Looks at all active dumps: now, whenever Redis is back, and every few seconds. */
-function sweepRegularly(redis: Redis, follow: FollowJobs): Disposable {
+function sweepRegularly(redis: RedisClient, follow: FollowJobs): Disposable {
   let sweeping = false
   const sweep = () => {
     if (sweeping || redis.status !== 'ready') return

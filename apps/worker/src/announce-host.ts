@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { heartbeat, type HostAnnouncement, hostAliveKey, hostKey, hostsKey } from '@ullage/dump-job'
-import type { Redis } from 'ioredis'
+import type { RedisClient } from './connect-redis.ts'
 import type { Logger } from 'pino'
 import type { GuestFolder } from './guest-folder.ts'
 
@@ -12,7 +12,7 @@ const LATE_AFTER_MS = 5_000
 const REMEMBERED_MS = 30 * 24 * 3600 * 1000
 
 export interface AnnounceHostOptions {
-  readonly redis: Redis
+  readonly redis: RedisClient
   readonly host: string
   readonly concurrency: number
   readonly folder: GuestFolder

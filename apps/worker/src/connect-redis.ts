@@ -1,19 +1,20 @@
-import type { RedisAddress } from '@ullage/dump-job'
-import { Redis } from 'ioredis'
+import type { RedisAddress, RedisClusterAddress, RedisServerAddress } from '@ullage/dump-job'
+import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import type { Logger } from 'pino'
+
+/** A client of one Redis, of the one that Sentinels name, or of a Cluster. */
+export type RedisClient = Redis | Cluster
+
+const retryAfterMs = (times: number) => Math.min(times * 200, 3_000)
 
 /**
  * A client that never gives up on its own: commands wait while Redis is away, as BullMQ's workers need. The first
  * connection is made in the background.
  */
-export function connectRedis(address: RedisAddress, log: Logger): Redis {
-  const redis = new Redis({
-    ...address,
-    maxRetriesPerRequest: null,
-    retryStrategy: (times) => Math.min(times * 200, 3_000),
-  })
+export function connectRedis(address: RedisAddress, log: Logger): RedisClient {
+  const redis = 'nodes' in address ? connectCluster(address) : connectServer(address)
   let said = ''
-  redis.on('error', (error) => {
+  redis.on('error', (error: Error) => {
     // One line for a fault, not one for each attempt to connect.
     if (error.message !== said) log.warn({ reason: error.message }, 'redis is out of reach')
     said = error.message
@@ -23,4 +24,35 @@ export function connectRedis(address: RedisAddress, log: Logger): Redis {
     said = ''
   })
   return redis
+}
+
+/** Another connection to the same Redis, for what one connection alone cannot do beside its commands. */
+export function duplicateRedis(redis: RedisClient): RedisClient {
+  return redis instanceof Cluster ? redis.duplicate() : redis.duplicate()
+}
+
+function connectServer(address: RedisServerAddress): Redis {
+  const options = {
+    ...address,
+    maxRetriesPerRequest: null,
+    retryStrategy: retryAfterMs,
+    sentinelRetryStrategy: retryAfterMs,
+    // A master that became a replica is left for the new one.
+    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
+  } satisfies RedisOptions
+  return new Redis(options)
+}
+
+function connectCluster({ nodes, ...common }: RedisClusterAddress): Cluster {
+  return new Cluster(nodes, {
+    redisOptions: { ...common, maxRetriesPerRequest: null },
+    clusterRetryStrategy: retryAfterMs,
+    // A failover takes some seconds; until it is done commands are sent again and again.
+    maxRedirections: 100,
+    retryDelayOnFailover: 300,
+    retryDelayOnClusterDown: 300,
+    ...(common.tls && {
+      dnsLookup: (host: string, found: (error: null, address: string) => void) => found(null, host),
+    }),
+  })
 }

@@ -1,5 +1,5 @@
 import { cancelKey, cancelOrder, controlChannel } from '@ullage/dump-job'
-import type { Redis } from 'ioredis'
+import { duplicateRedis, type RedisClient } from './connect-redis.ts'
 import type { Logger } from 'pino'
 
 /** How often running dumps look whether somebody asked to cancel them, should the order not have been heard. */
@@ -7,7 +7,7 @@ const LOOK_EVERY_MS = 2_000
 
 export interface HearCancelOrdersOptions {
   /** Gets a connection of its own from it. */
-  readonly redis: Redis
+  readonly redis: RedisClient
   readonly host: string
   /** Ids of the dumps that run here now. */
   readonly running: () => Iterable<string>
@@ -18,7 +18,7 @@ export interface HearCancelOrdersOptions {
 /** Cancels the running dumps that clients asked to cancel, until disposed. */
 export async function hearCancelOrders(options: HearCancelOrdersOptions): Promise<AsyncDisposable> {
   const { redis, host, running, cancel, log } = options
-  const subscriber = redis.duplicate()
+  const subscriber = duplicateRedis(redis)
   subscriber.on('error', (error) => log.debug({ reason: error.message }, 'control channel'))
   subscriber.on('message', (_channel, text) => {
     const order = readOrder(text)

@@ -9,9 +9,10 @@ import {
   resultOfReport,
 } from '@ullage/dump-job'
 import { type Job, WaitingError } from 'bullmq'
-import type { Redis } from 'ioredis'
+import type { RedisClient } from './connect-redis.ts'
 import type { Logger } from 'pino'
 import type { ArtifactFolder } from './artifact-folder.ts'
+import { raiseFence } from './attempt-fence.ts'
 import { descriptorPath } from './guest-folder.ts'
 import { AttemptError, toJobError } from './job-failure.ts'
 import { relayProgress } from './relay-progress.ts'
@@ -23,7 +24,7 @@ export const stopReasons = { cancelled: 'cancelled', shutdown: 'shutdown', lockL
 
 export interface DumpJobContext {
   readonly config: WorkerConfig
-  readonly redis: Redis
+  readonly redis: RedisClient
   readonly artifacts: ArtifactFolder
   /** Module that the child runs. */
   readonly childModule: URL
@@ -72,6 +73,7 @@ async function makeAttempt(context: DumpJobContext, job: Job, token: string, sig
   }
   const descriptor = await findDescriptor(config.guestsDir, asked.guest)
 
+  const fence = await raiseFence(config.artifactsDir, asked.dump, job.attemptsStarted)
   const attempt = await artifacts.begin(asked.dump)
   const relay = relayProgress(job, (id) => context.announce(id), log)
   try {
@@ -99,8 +101,10 @@ async function makeAttempt(context: DumpJobContext, job: Job, token: string, sig
       },
     )
     if (answer.say !== 'dumped') throw new AttemptError('INTERNAL', `the dump process answered with ${answer.say}`)
-    await stillOurs(job, token, config.lockMs)
-    const report = await attempt.publish(answer.report)
+    const report = await fence.pass(async () => {
+      await stillOurs(job, token, config.lockMs)
+      return attempt.publish(answer.report)
+    })
     log.info({ bytes: report.artifact.bytes, sha256: report.artifact.sha256 }, 'dump published')
     return dumpResult.parse(resultOfReport(report))
   } finally {
@@ -130,11 +134,8 @@ async function findDescriptor(guestsDir: string, guest: string): Promise<string>
 
 /** Publication is what must not happen twice: the last look at the lock is just before it. */
 async function stillOurs(job: Job, token: string, lockMs: number): Promise<void> {
-  try {
-    await job.extendLock(token, lockMs)
-  } catch (error) {
-    throw lockLost(error)
-  }
+  // It is 0, and no error, when somebody else has the lock or nobody.
+  if ((await job.extendLock(token, lockMs)) !== 1) throw lockLost(undefined)
 }
 
 function lockLost(cause: unknown): AttemptError {

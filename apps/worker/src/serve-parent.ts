@@ -5,6 +5,7 @@ import { setParentDeathSignal } from '@ullage/native'
 import { cancelMessage, type ChildMessage, childMessage, type ChildTask, childTask } from './child-protocol.ts'
 import type { Engine, Owned } from './engine.ts'
 import { errnoOf } from './errno-of.ts'
+import { lockDescriptor } from './lock-descriptor.ts'
 
 /** Compression threads unless the settings say otherwise: more of them gain little. */
 const MOST_THREADS = 16
@@ -42,6 +43,7 @@ async function answer<Descriptor extends Owned, Guest extends AsyncDisposable>(
   // Telling pages pauses nobody, so there is nobody to guard.
   const guardianScope = task.task === 'dump' ? task.guardianScope : 'session'
   const { stateDir } = task
+  await using _lock = task.task === 'dump' ? await lockDescriptor(task.descriptor, signal) : undefined
   const descriptor = await engine.loadDescriptor(task.descriptor)
   requireTenant(descriptor, task)
   const pauses = task.task === 'dump' && !task.options.live

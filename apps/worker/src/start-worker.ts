@@ -16,6 +16,7 @@ import { connectRedis } from './connect-redis.ts'
 import { type DescribedGuest, GuestFolder } from './guest-folder.ts'
 import { hearCancelOrders } from './hear-cancel-orders.ts'
 import { takeHostLock } from './host-lock.ts'
+import { readWorkerIds, reclaimJobs, writeWorkerIds } from './reclaim-jobs.ts'
 import { refuseEvictingRedis } from './refuse-evicting-redis.ts'
 import { runDumpJob, stopReasons } from './run-dump-job.ts'
 import { runPagesJob } from './run-pages-job.ts'
@@ -69,6 +70,14 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     )
   }
   stack.use(lock)
+  const hostLock = await takeHostLock(join(config.artifactsDir, '.locks', `${host}.worker`))
+  if (!hostLock) {
+    throw new WorkerConfigError(
+      `expected to be the only worker of host ${host} with the artifacts folder ${config.artifactsDir}, another one runs, ` +
+        'with another state folder: stop it, or give each its own ULLAGE_HOST_ID',
+    )
+  }
+  stack.use(hostLock)
 
   // Guests first: one that was left paused does not wait for Redis.
   for (const { guest, outcome, error } of await options.resumeAbandoned(stateDir)) {
@@ -146,6 +155,12 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       log,
     }),
   )
+  const earlier = await readWorkerIds(stateDir)
+  for (const { name } of [dumps, pages]) {
+    const jobs = await reclaimJobs(redis, name, earlier)
+    if (jobs.length > 0) log.warn({ jobs, queue: name }, 'taken back from a worker of this host that died')
+  }
+  await writeWorkerIds(stateDir, [dumps.id, pages.id])
   for (const worker of [dumps, pages]) {
     worker.run().catch((error: unknown) => log.fatal({ reason: String(error) }, 'the queue is no longer read'))
   }

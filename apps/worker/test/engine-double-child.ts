@@ -10,7 +10,7 @@ const descriptor = z.object({
   tenant: z.string().optional(),
   /** Ends the n-th attempt (from 1) with the n-th of these; the last one holds for all that follow. */
   attempts: z
-    .array(z.enum(['succeed', 'hang', 'crash', 'exit', 'block', 'unavailable', 'unsupported', 'odd', 'silent']))
+    .array(z.enum(['succeed', 'slow', 'hang', 'crash', 'exit', 'block', 'unavailable', 'unsupported', 'odd', 'silent']))
     .min(1),
   /** File in which attempts are counted. */
   counter: z.string(),
@@ -18,6 +18,7 @@ const descriptor = z.object({
 type Descriptor = z.infer<typeof descriptor>
 type Guest = Descriptor & AsyncDisposable
 
+const SLOW_MS = 8_000
 const CONTENT = Buffer.from('what the double dumps')
 
 serveParent<Descriptor, Guest>({
@@ -45,6 +46,8 @@ serveParent<Descriptor, Guest>({
       await rm(output)
       throw error
     }
+    // Longer than a lock lasts in these tests.
+    if (ending === 'slow') await delay(SLOW_MS)
     await writeFile(output, CONTENT)
     return reportOf(output, { level, compression, format, trust })
   },

@@ -25,20 +25,24 @@ export class Service implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'ullage-service-'))
   readonly guestsDir = join(this.folder, 'guests')
   readonly artifactsDir = join(this.folder, 'artifacts')
-  readonly redis: LabRedis
+  readonly #redis: LabRedis | undefined
+  readonly #redisUrl: string
   url = ''
   #api: Running | undefined
   readonly #running: Running[] = []
   #restartedRedis: { kill(signal: NodeJS.Signals): Promise<void> } | undefined
 
-  private constructor(redis: LabRedis) {
-    this.redis = redis
+  private constructor(redisUrl: string, redis?: LabRedis) {
+    this.#redisUrl = redisUrl
+    this.#redis = redis
     mkdirSync(this.guestsDir)
     mkdirSync(this.artifactsDir)
   }
 
-  static async start(): Promise<Service> {
-    const service = new Service(await startRedis())
+  /** With a Redis of its own, or with the one at `redisUrl`, which is left as it is. */
+  static async start(options: { redisUrl?: string } = {}): Promise<Service> {
+    const redis = options.redisUrl === undefined ? await startRedis() : undefined
+    const service = new Service(options.redisUrl ?? redis?.url ?? '', redis)
     try {
       await service.startApi()
       return service
@@ -46,6 +50,11 @@ export class Service implements AsyncDisposable {
       await service[Symbol.asyncDispose]()
       throw error
     }
+  }
+
+  get redis(): LabRedis {
+    if (!this.#redis) throw new Error('this service was started with a Redis of somebody else')
+    return this.#redis
   }
 
   get api(): Running {
@@ -81,7 +90,7 @@ export class Service implements AsyncDisposable {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         PATH: process.env.PATH,
-        ULLAGE_REDIS_URL: this.redis.url,
+        ULLAGE_REDIS_URL: this.#redisUrl,
         ULLAGE_ARTIFACTS_DIR: this.artifactsDir,
         ULLAGE_GUESTS_DIR: this.guestsDir,
         ULLAGE_STATE_DIR: join(this.folder, 'state'),
@@ -174,17 +183,18 @@ export class Service implements AsyncDisposable {
     return dump
   }
 
-  /** Files below the artifacts folder, unfinished ones included. */
+  /** Files below the artifacts folder, unfinished ones included, locks not. */
   files(): string[] {
     return readdirSync(this.artifactsDir, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name).slice(this.artifactsDir.length + 1))
+      .filter((file) => !file.startsWith('.locks/'))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const running of this.#running) await running.kill('SIGKILL', 'group')
     await this.#restartedRedis?.kill('SIGKILL')
-    await this.redis[Symbol.asyncDispose]()
+    await this.#redis?.[Symbol.asyncDispose]()
     rmSync(this.folder, { recursive: true, force: true })
   }
 }

@@ -287,7 +287,7 @@ test('a Redis that may drop jobs is refused', async () => {
 
 test('a job that is not ours fails with a reason, and stops nobody', async () => {
   const redis = new Redis({ path: service.redis.socketPath, maxRetriesPerRequest: null })
-  const queue = new Queue('dump-h1', { connection: redis, prefix: 'ullage-jobs' })
+  const queue = new Queue('dump-{h1}', { connection: redis, prefix: 'ullage-jobs' })
   const job = await queue.add('dump', { what: '../../etc/passwd' })
   await until('it failed', async () => (await job.getState()) === 'failed')
   const reason = (await queue.getJob(job.id ?? ''))?.failedReason
@@ -302,7 +302,7 @@ test('a lost lock ends the attempt, and another one makes the dump', async () =>
   const dump = await service.dump({ guest: 'hang-once-4' })
   const child = await runningChild(dump.id)
   const redis = new Redis({ path: service.redis.socketPath })
-  await redis.del(`ullage-jobs:dump-h1:${dump.id}:lock`)
+  await redis.del(`ullage-jobs:dump-{h1}:${dump.id}:lock`)
   redis.disconnect()
   await until('the attempt ends', () => !isAlive(child), 20_000)
   expect(await service.untilState(dump.id, ['succeeded'])).toMatchObject({ attempts: 2 })

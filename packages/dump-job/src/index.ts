@@ -41,16 +41,19 @@ export {
   controlChannel,
   dumpId,
   dumpQueueName,
+  guestHostsKey,
   guestId,
   heartbeat,
   hostAliveKey,
+  hostDrainKey,
   hostId,
   hostKey,
   hostsKey,
+  hostTurnsKey,
   type JobChanged,
   jobChanged,
   pagesQueueName,
   queuePrefix,
   tenantId,
 } from './names.ts'
-export { type RedisAddress, redisAddress } from './redis-address.ts'
+export { type RedisAddress, redisAddress, type RedisClusterAddress, type RedisServerAddress } from './redis-address.ts'

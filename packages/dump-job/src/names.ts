@@ -32,14 +32,22 @@ export const dumpId = z.uuid('expected the id of a dump, as POST /v1/dumps retur
 /** What BullMQ puts before every key of a queue. */
 export const queuePrefix = 'ullage-jobs'
 
+/**
+ * A host's id as it stands in keys. The braces are Redis Cluster's hash tag: all that a host's queues and its worker keep is
+ * in one slot, so that scripts and commands may use several of these keys at once.
+ */
+function tagOf(host: string): string {
+  return `{${hostId.parse(host)}}`
+}
+
 /** The queue of one host's dumps. */
 export function dumpQueueName(host: string): string {
-  return `dump-${hostId.parse(host)}`
+  return `dump-${tagOf(host)}`
 }
 
 /** The queue of one host's questions about its guests' pages: apart from dumps, so that a question never waits for one. */
 export function pagesQueueName(host: string): string {
-  return `pages-${hostId.parse(host)}`
+  return `pages-${tagOf(host)}`
 }
 
 /** Redis set of every host id ever announced. */
@@ -47,12 +55,30 @@ export const hostsKey = 'ullage:hosts'
 
 /** Redis string: what a host said of itself last, a `HostAnnouncement` as JSON. Outlives the host's heartbeat. */
 export function hostKey(host: string): string {
-  return `ullage:host:${hostId.parse(host)}`
+  return `ullage:host:${tagOf(host)}`
 }
 
 /** Redis string that expires when the host's worker stops beating. */
 export function hostAliveKey(host: string): string {
-  return `ullage:alive:${hostId.parse(host)}`
+  return `ullage:alive:${tagOf(host)}`
+}
+
+/** Redis string that exists while the host is to take no new dumps: since when, as ISO 8601. */
+export function hostDrainKey(host: string): string {
+  return `ullage:drain:${tagOf(host)}`
+}
+
+/** Redis hash: by class and tenant, the last turn that a dump got in the host's queue. */
+export function hostTurnsKey(host: string): string {
+  return `ullage:turns:${tagOf(host)}`
+}
+
+/**
+ * Redis set: hosts that announce this guest, or did. An index: what counts is what each of them announces. Hosts add
+ * themselves before they announce a guest, and leave after they stopped to.
+ */
+export function guestHostsKey(guest: string): string {
+  return `ullage:guest:${guestId.parse(guest)}`
 }
 
 /** Redis string that exists when somebody asked to cancel this dump, whether or not its worker heard. */

@@ -25,6 +25,8 @@ export { crash, crashPrints, drgn, makedumpfile, readerCommand } from './readers
 export type { ReaderOptions, ReaderResult, ReaderVersion } from './readers.ts'
 export { startRedis } from './start-redis.ts'
 export type { LabRedis } from './start-redis.ts'
+export { startRedisCluster, startRedisSentinels } from './start-redis-set.ts'
+export type { LabRedisSet } from './start-redis-set.ts'
 export {
   hashOfPage,
   patternPage,

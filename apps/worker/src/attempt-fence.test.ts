@@ -1,0 +1,56 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { raiseFence } from './attempt-fence.ts'
+
+const dump = randomUUID()
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ullage-fence-'))
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+test('of two attempts the one that began last publishes, once', async () => {
+  const published: string[] = []
+  const first = await raiseFence(folder, dump, 1)
+  const second = await raiseFence(folder, dump, 2)
+  await expect(first.pass(async () => published.push('first'))).rejects.toThrow('attempt 2 has begun')
+  await second.pass(async () => published.push('second'))
+  await expect(second.pass(async () => published.push('again'))).rejects.toThrow('another attempt has ended it')
+  await expect(first.pass(async () => published.push('first'))).rejects.toThrow('another attempt has ended it')
+  expect(published).toEqual(['second'])
+})
+
+test('an attempt that begins after a later one has no fence', async () => {
+  await raiseFence(folder, dump, 2)
+  await expect(raiseFence(folder, dump, 1)).rejects.toThrow('attempt 2 has begun, this one is 1')
+})
+
+test('nobody begins while another one publishes, and what it published is then no longer its own', async () => {
+  const first = await raiseFence(folder, dump, 1)
+  const seen: string[] = []
+  const publishing = first.pass(async () => {
+    await delay(200)
+    seen.push('published')
+  })
+  const second = raiseFence(folder, dump, 2).then((fence) => {
+    seen.push('begun')
+    return fence
+  })
+  await publishing
+  await second
+  expect(seen).toEqual(['published', 'begun'])
+})
+
+test('a publication that fails leaves the fence, and one that succeeds takes it away', async () => {
+  const fence = await raiseFence(folder, dump, 1)
+  const full = async () => {
+    throw new Error('the disk is full')
+  }
+  await expect(fence.pass(full)).rejects.toThrow('the disk is full')
+  expect(await fence.pass(async () => 'published')).toBe('published')
+  expect(readdirSync(join(folder, '.locks'))).toEqual([])
+})

@@ -1,0 +1,82 @@
+import { randomUUID } from 'node:crypto'
+import { type FileHandle, open, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { makeFolder } from '@ullage/dump-job'
+import { lockFile } from '@ullage/native'
+import { z } from 'zod'
+import { AttemptError } from './job-failure.ts'
+
+const LOOK_EVERY_MS = 20
+/** How long another attempt may hold the file: it publishes, and makes what it publishes durable. */
+const HELD_WITHIN_MS = 300_000
+
+const standing = z.object({ attempt: z.int(), token: z.uuid() })
+
+/** The right to publish one dump, which the attempt that began last has. */
+export interface Fence {
+  /**
+   * Calls `publish` while no other attempt can begin or publish, and takes the fence away when that is done. Throws
+   * AttemptError LOCK_LOST when a later attempt has begun, or another one has published.
+   */
+  pass<T>(publish: () => Promise<T>): Promise<T>
+}
+
+/**
+ * Raises the fence of one attempt at a dump, in the artifacts folder: whatever Redis believes, attempts before it publish
+ * nothing from now on. Throws AttemptError LOCK_LOST when a later one (by `attempt`, how often the dump was begun) has begun.
+ */
+export async function raiseFence(artifactsDir: string, dump: string, attempt: number): Promise<Fence> {
+  const folder = join(artifactsDir, '.locks')
+  makeFolder(folder, 0o750)
+  const path = join(folder, `${dump}.fence`)
+  const mine = { attempt, token: randomUUID() }
+  await locked(path, async (file) => {
+    const before = await read(file)
+    if (before && before.attempt > attempt) throw lost(`attempt ${before.attempt} has begun, this one is ${attempt}`)
+    await file.truncate(0)
+    await file.write(JSON.stringify(mine), 0)
+    await file.sync()
+  })
+  return {
+    pass: (publish) =>
+      locked(path, async (file) => {
+        const now = await read(file)
+        if (now?.token !== mine.token)
+          throw lost(now ? `attempt ${now.attempt} has begun` : 'another attempt has ended it')
+        const published = await publish()
+        await rm(path)
+        return published
+      }),
+  }
+}
+
+async function locked<T>(path: string, act: (file: FileHandle) => Promise<T>): Promise<T> {
+  const file = await open(path, 'a+', 0o640)
+  try {
+    const deadline = performance.now() + HELD_WITHIN_MS
+    while (!lockFile(file.fd)) {
+      if (performance.now() > deadline) throw lost('another attempt holds it')
+      await delay(LOOK_EVERY_MS)
+    }
+    return await act(file)
+  } finally {
+    await file.close()
+  }
+}
+
+/** Undefined when nobody has written it, or not to the end. */
+async function read(file: FileHandle): Promise<z.infer<typeof standing> | undefined> {
+  const bytes = Buffer.alloc((await file.stat()).size)
+  await file.read(bytes, 0, bytes.length, 0)
+  try {
+    return standing.safeParse(JSON.parse(bytes.toString())).data
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
+
+function lost(why: string): AttemptError {
+  return new AttemptError('LOCK_LOST', `this attempt may not publish what it makes: ${why}`)
+}
