@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { readStoreConfig, StoreConfigError } from '@ullage/artifact-store'
 import { redisAddress } from '@ullage/dump-job'
 import { z } from 'zod'
 
@@ -24,7 +25,6 @@ const listenAddress = z.string().transform((text, context): ListenAddress => {
 
 const environment = z.object({
   ULLAGE_REDIS_URL: redisAddress,
-  ULLAGE_ARTIFACTS_DIR: folder,
   ULLAGE_STATE_DIR: folder,
   ULLAGE_API_LISTEN: listenAddress.default({ host: '127.0.0.1', port: 7070 }),
   ULLAGE_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
@@ -50,10 +50,19 @@ export function readApiConfig(env: Readonly<Record<string, string | undefined>>)
   return {
     redis: data.ULLAGE_REDIS_URL,
     /** Where workers publish dumps. The API reads what is there, and removes it when a client deletes a dump. */
-    artifactsDir: data.ULLAGE_ARTIFACTS_DIR,
+    store: readStore(env),
     /** Where the journal of accepted dumps is. */
     stateDir: data.ULLAGE_STATE_DIR,
     listen: data.ULLAGE_API_LISTEN,
     logLevel: data.ULLAGE_LOG_LEVEL,
+  }
+}
+
+function readStore(env: Readonly<Record<string, string | undefined>>) {
+  try {
+    return readStoreConfig(env)
+  } catch (error) {
+    if (error instanceof StoreConfigError) throw new ApiConfigError(error.message, { cause: error })
+    throw error
   }
 }

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { openPublished } from '@ullage/artifact-store'
 import { changedChannel, jobChanged, makeFolder } from '@ullage/dump-job'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Redis } from 'ioredis'
@@ -10,7 +11,6 @@ import { connectRedis } from './connect-redis.ts'
 import { RedisFleet } from './fleet.ts'
 import { FollowJobs } from './follow-jobs.ts'
 import { Journal } from './journal.ts'
-import { PublishedDumps } from './published-dumps.ts'
 
 /** Every active dump is looked at this often, should a hint have been lost, in milliseconds. */
 const SWEEP_EVERY_MS = 5_000
@@ -28,11 +28,11 @@ export interface RunningApi {
  */
 export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promise<RunningApi> {
   await using stack = new AsyncDisposableStack()
-  await makeArtifactsFolder(config.artifactsDir)
+  if (config.store.place.kind === 'folder') await makeArtifactsFolder(config.store.place.folder)
   const journal = stack.use(openJournal(config.stateDir))
   const redis = stack.adopt(connectRedis(config.redis, log), (redis) => redis.disconnect())
   const queue = stack.use(new BullQueue(redis, (error) => log.debug({ reason: error.message }, 'queue')))
-  const published = new PublishedDumps(config.artifactsDir)
+  const published = stack.use(openPublished(config.store))
   const follow = new FollowJobs({ journal, queue, published, log })
   const fleet = new RedisFleet(redis)
   const app = await buildApi({ journal, queue, fleet, follow, published }, log)

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { FolderStore, Keyring } from '@ullage/artifact-store'
 import { dumpResource } from '@ullage/dump-job'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect } from 'vitest'
@@ -11,7 +12,6 @@ import { FollowJobs } from '../src/follow-jobs.ts'
 import type { JobQueue, ObservedJob } from '../src/job-queue.ts'
 import { Journal } from '../src/journal.ts'
 import { ApiProblem } from '../src/problem.ts'
-import { PublishedDumps } from '../src/published-dumps.ts'
 
 /** Test double: a queue in memory whose jobs do what a test says. */
 class QueueDouble implements JobQueue {
@@ -86,7 +86,7 @@ async function setUp() {
   const queue = new QueueDouble()
   const fleet = new FleetDouble()
   const log = pino({ level: 'silent' })
-  const published = new PublishedDumps(folder)
+  const published = new FolderStore({ folder, keys: new Keyring([]) })
   const follow = new FollowJobs({ journal, queue, published, log })
   const app = await buildApi({ journal, queue, fleet, follow, published }, log)
   const answers: { method: string; route: string; status: number; mediaType: string | undefined }[] = []

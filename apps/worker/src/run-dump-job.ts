@@ -1,4 +1,5 @@
 import { access } from 'node:fs/promises'
+import type { ArtifactStore } from '@ullage/artifact-store'
 import {
   cancelKey,
   dumpJob,
@@ -11,7 +12,6 @@ import {
 import { type Job, WaitingError } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import type { ArtifactFolder } from './artifact-folder.ts'
 import { descriptorPath } from './guest-folder.ts'
 import { AttemptError, toJobError } from './job-failure.ts'
 import { relayProgress } from './relay-progress.ts'
@@ -24,7 +24,7 @@ export const stopReasons = { cancelled: 'cancelled', shutdown: 'shutdown', lockL
 export interface DumpJobContext {
   readonly config: WorkerConfig
   readonly redis: Redis
-  readonly artifacts: ArtifactFolder
+  readonly artifacts: ArtifactStore
   /** Module that the child runs. */
   readonly childModule: URL
   readonly log: Logger
@@ -65,7 +65,7 @@ async function makeAttempt(context: DumpJobContext, job: Job, token: string, sig
   const log = context.log.child({ guest: asked.guest })
   if (await context.redis.exists(cancelKey(asked.dump)))
     throw new AttemptError('CANCELLED', 'cancelled before it began')
-  const earlier = await artifacts.published(asked.dump)
+  const earlier = await artifacts.report(asked.dump)
   if (earlier) {
     log.info('already published by an attempt that could not say so')
     return resultOfReport(earlier)
@@ -84,6 +84,7 @@ async function makeAttempt(context: DumpJobContext, job: Job, token: string, sig
         stateDir: config.stateDir,
         guardianScope: config.guardianScope,
         output: attempt.output,
+        delivery: attempt.delivery,
         options: asked.options,
         ...(config.threads !== undefined && { threads: config.threads }),
         ...(config.memoryBytes !== undefined && { memoryBytes: config.memoryBytes }),
@@ -99,7 +100,7 @@ async function makeAttempt(context: DumpJobContext, job: Job, token: string, sig
     )
     if (answer.say !== 'dumped') throw new AttemptError('INTERNAL', `the dump process answered with ${answer.say}`)
     await stillOurs(job, token, config.lockMs)
-    const report = await attempt.publish(answer.report)
+    const report = await attempt.publish(answer.report, answer.delivered)
     log.info({ bytes: report.artifact.bytes, sha256: report.artifact.sha256 }, 'dump published')
     return dumpResult.parse(resultOfReport(report))
   } finally {

@@ -1,5 +1,6 @@
 import { access, constants } from 'node:fs/promises'
 import { join } from 'node:path'
+import { openStore } from '@ullage/artifact-store'
 import {
   changedChannel,
   dumpQueueName,
@@ -11,7 +12,6 @@ import {
 import { Worker } from 'bullmq'
 import type { Logger } from 'pino'
 import { announceHost } from './announce-host.ts'
-import { ArtifactFolder } from './artifact-folder.ts'
 import { connectRedis } from './connect-redis.ts'
 import { type DescribedGuest, GuestFolder } from './guest-folder.ts'
 import { hearCancelOrders } from './hear-cancel-orders.ts'
@@ -59,7 +59,8 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   const { config, log, childModule } = options
   const { host, lockMs, stateDir } = config
   await makeFolderOf('ULLAGE_STATE_DIR', stateDir)
-  await makeFolderOf('ULLAGE_ARTIFACTS_DIR', config.artifactsDir)
+  const { place } = config.store
+  if (place.kind === 'folder') await makeFolderOf('ULLAGE_ARTIFACTS_DIR', place.folder)
   await makeFolderOf('ULLAGE_GUESTS_DIR', config.guestsDir)
   await using stack = new AsyncDisposableStack()
   const lock = await takeHostLock(join(stateDir, 'worker.lock'))
@@ -76,7 +77,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     if (error === undefined) log.warn({ guest, outcome }, what)
     else log.error({ guest, outcome, err: error }, what)
   }
-  const artifacts = new ArtifactFolder(config.artifactsDir, host)
+  const artifacts = stack.use(openStore(config.store, { host, spoolDir: config.spoolDir }))
   await artifacts.prepare()
 
   const redis = stack.adopt(connectRedis(config.redis, log), (redis) => redis.disconnect())
@@ -166,7 +167,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       log,
     }),
   )
-  log.info({ guestsDir: config.guestsDir, artifactsDir: config.artifactsDir }, 'worker ready')
+  log.info({ guestsDir: config.guestsDir, artifacts: place.kind }, 'worker ready')
 
   const rest = stack.move()
   let closing: Promise<void> | undefined

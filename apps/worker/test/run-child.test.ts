@@ -34,6 +34,7 @@ function dump(attempt: string, options: { signal?: AbortSignal; silenceMs?: numb
       stateDir: folder,
       guardianScope: 'session',
       output,
+      delivery: { kind: 'inPlace' },
       options: dumpOptions.parse({}),
     },
     {

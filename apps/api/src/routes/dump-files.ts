@@ -3,13 +3,22 @@ import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { answerOf, refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
+import { openArtifact, streamOf } from '../artifact-stream.ts'
 import { parseByteRange } from '../byte-range.ts'
 import type { DumpRecord, Journal } from '../journal.ts'
 import { ApiProblem } from '../problem.ts'
 import { dumpParams, requireDump } from './dumps.ts'
 
 /** Why a published file is not served. */
-const unpublished = ['REQUEST_INVALID', 'DUMP_UNKNOWN', 'DUMP_UNFINISHED', 'NO_ARTIFACT', 'ARTIFACT_GONE'] as const
+const unpublished = [
+  'REQUEST_INVALID',
+  'DUMP_UNKNOWN',
+  'DUMP_UNFINISHED',
+  'NO_ARTIFACT',
+  'ARTIFACT_GONE',
+  'ARTIFACT_UNREADABLE',
+  'STORE_UNAVAILABLE',
+] as const
 
 /** The published files of a dump: its artifact, with byte ranges, and its report. */
 export function dumpFileRoutes(app: ZodInstance, { journal, published }: ApiParts): void {
@@ -50,13 +59,7 @@ export function dumpFileRoutes(app: ZodInstance, { journal, published }: ApiPart
           headers: { 'content-range': `bytes */${bytes}` },
         })
       }
-      const artifact = await published.openArtifact(dump.id)
-      if (!artifact) throw gone(dump)
-      const { size } = await artifact.stat()
-      if (size !== bytes) {
-        await artifact.close()
-        throw new ApiProblem('ARTIFACT_GONE', `expected an artifact of ${bytes} bytes, found ${size}`)
-      }
+      const artifact = await openArtifact(published, { id: dump.id, bytes })
       const { startByte, endByte } = range ?? { startByte: 0, endByte: bytes }
       if (range) reply.code(206).header('content-range', `bytes ${startByte}-${endByte - 1}/${bytes}`)
       reply.type('application/octet-stream').header('content-length', endByte - startByte)
@@ -64,7 +67,7 @@ export function dumpFileRoutes(app: ZodInstance, { journal, published }: ApiPart
         await artifact.close()
         return sendNothing(reply)
       }
-      return reply.send(artifact.createReadStream({ start: startByte, end: endByte - 1, highWaterMark: 1 << 20 }))
+      return reply.send(streamOf(artifact, startByte, endByte))
     },
   })
 

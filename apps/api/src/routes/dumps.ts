@@ -130,7 +130,7 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
           200: dumpResource,
           202: dumpResource,
           204: z.null(),
-          ...refusals(...bodyRefusals, 'DUMP_UNKNOWN', 'QUEUE_UNREACHABLE'),
+          ...refusals(...bodyRefusals, 'DUMP_UNKNOWN', 'QUEUE_UNREACHABLE', 'STORE_UNAVAILABLE', 'ARTIFACT_UNREADABLE'),
         },
       },
     },
