@@ -32,7 +32,7 @@ export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promi
   const journal = stack.use(openJournal(config.stateDir))
   const redis = stack.adopt(connectRedis(config.redis, log), (redis) => redis.disconnect())
   const queue = stack.use(new BullQueue(redis, (error) => log.debug({ reason: error.message }, 'queue')))
-  const published = stack.use(openPublished(config.store))
+  const published = stack.use(await openPublished(config.store))
   const follow = new FollowJobs({ journal, queue, published, log })
   const fleet = new RedisFleet(redis)
   const app = await buildApi({ journal, queue, fleet, follow, published }, log)

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { deliver } from '@ullage/artifact-store'
+import { startDelivery } from '@ullage/artifact-store'
 import { type DumpProgress, publishedFiles } from '@ullage/dump-job'
 import { setParentDeathSignal } from '@ullage/native'
 import { cancelMessage, type ChildMessage, childMessage, type ChildTask, childTask } from './child-protocol.ts'
@@ -51,6 +51,7 @@ async function answer<Descriptor, Guest extends AsyncDisposable>(
     return childMessage.parse({ say: 'pages', pages: JSON.parse(JSON.stringify(pages)) })
   }
   const onProgress = throttle((progress) => say({ say: 'progress', progress }))
+  await using underWay = await startDelivery(task.delivery, signal)
   const report = await engine.dumpGuest(guest, {
     ...task.options,
     output: task.output,
@@ -60,11 +61,9 @@ async function answer<Descriptor, Guest extends AsyncDisposable>(
     dryRun: false,
     signal,
     onProgress,
+    ...(underWay.follower && { follower: underWay.follower }),
   })
-  const delivered = await deliver(task.output, task.delivery, {
-    signal,
-    onProgress: (done, total) => onProgress({ stage: 'store', done, total }),
-  })
+  const delivered = await underWay.finish(task.output, (done, total) => onProgress({ stage: 'store', done, total }))
   const said = childMessage.parse({ say: 'dumped', report: JSON.parse(JSON.stringify(report)), delivered })
   // The folder is the attempt's own and gets another name; clients have no use for either.
   if (said.say === 'dumped') said.report.artifact.file = basename(said.report.artifact.file)

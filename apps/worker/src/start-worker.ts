@@ -1,6 +1,6 @@
 import { access, constants } from 'node:fs/promises'
 import { join } from 'node:path'
-import { openStore } from '@ullage/artifact-store'
+import { type ArtifactStore, openStore, StoreError } from '@ullage/artifact-store'
 import {
   changedChannel,
   dumpQueueName,
@@ -77,8 +77,8 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     if (error === undefined) log.warn({ guest, outcome }, what)
     else log.error({ guest, outcome, err: error }, what)
   }
-  const artifacts = stack.use(openStore(config.store, { host, spoolDir: config.spoolDir }))
-  await artifacts.prepare()
+  const artifacts = stack.use(await openStore(config.store, { host, spoolDir: config.spoolDir }))
+  await prepareStore(artifacts, log)
 
   const redis = stack.adopt(connectRedis(config.redis, log), (redis) => redis.disconnect())
   await refuseEvictingRedis(redis)
@@ -176,6 +176,18 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       closing ??= rest.disposeAsync()
       return closing
     },
+  }
+}
+
+/** A store that does not answer now does not keep the worker from starting: what is left there waits for the next start. */
+async function prepareStore(artifacts: ArtifactStore, log: Logger): Promise<void> {
+  try {
+    await artifacts.prepare()
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+    if (error.code !== 'STORE_UNAVAILABLE')
+      throw new WorkerConfigError(`ULLAGE_ARTIFACTS: ${error.message}`, { cause: error })
+    log.warn({ reason: error.message }, 'what earlier attempts left in the store is still there')
   }
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { s3Place } from './s3-place.ts'
+import { s3Place } from './s3/s3-place.ts'
 
 /** Encryption of one artifact: plain data, secret. */
 const sealing = z.strictObject({ header: z.base64(), dataKey: z.base64() })

@@ -1,6 +1,6 @@
 export type { ArtifactStore, Attempt, OpenArtifact, PublishedArtifacts, StoredArtifact } from './artifact-store.ts'
 export { decryptFile } from './decrypt-file.ts'
-export { deliver, type DeliverOptions } from './deliver.ts'
+export { type DeliveryUnderWay, startDelivery, type WriteFollower } from './deliver.ts'
 export { type Delivered, delivered, type Delivery, delivery } from './delivery.ts'
 export { FolderStore } from './folder-store.ts'
 export { readKeyFile } from './key-file.ts'

@@ -102,8 +102,10 @@ test('every byte that is flipped is found, be it in header, padding, chunk or ta
     writeFileSync(path, flip(Buffer.from(original), at))
     // Without the first bytes it is no encrypted file, which is served as it is: its size and digest differ then.
     if (at < 16) expect(await read(path)).toHaveLength(bytes)
-    else await expect(read(path), `byte ${at}`).rejects.toThrow()
-    await expect(decryptFile(path, join(folder, 'out'), { keys }), `byte ${at}`).rejects.toThrow()
+    else await expect(read(path), `byte ${at}`).rejects.toMatchObject({ name: 'StoreError' })
+    await expect(decryptFile(path, join(folder, 'out'), { keys }), `byte ${at}`).rejects.toMatchObject({
+      name: 'StoreError',
+    })
   }
   expect(existsSync(join(folder, 'out'))).toBe(false)
   expect(await read(sealed)).toHaveLength(40)

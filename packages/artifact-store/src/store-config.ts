@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { readKeyFile } from './key-file.ts'
 import { Keyring, type WrappingKey } from './keyring.ts'
 import { kmsKey } from './kms-command.ts'
-import type { S3Place } from './s3-place.ts'
+import type { S3Place } from './s3/s3-place.ts'
 
 const DEFAULT_PART_BYTES = 16 * 1024 * 1024
 
