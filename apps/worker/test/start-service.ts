@@ -31,14 +31,18 @@ export class Service implements AsyncDisposable {
   readonly #running: Running[] = []
   #restartedRedis: { kill(signal: NodeJS.Signals): Promise<void> } | undefined
 
-  private constructor(redis: LabRedis) {
+  readonly #env: Readonly<Record<string, string>>
+
+  private constructor(redis: LabRedis, env: Readonly<Record<string, string>>) {
     this.redis = redis
+    this.#env = env
     mkdirSync(this.guestsDir)
     mkdirSync(this.artifactsDir)
   }
 
-  static async start(): Promise<Service> {
-    const service = new Service(await startRedis())
+  /** `env`: settings of every process besides; with ULLAGE_ARTIFACTS they have no folder for artifacts. */
+  static async start(env: Readonly<Record<string, string>> = {}): Promise<Service> {
+    const service = new Service(await startRedis(), env)
     try {
       await service.startApi()
       return service
@@ -82,9 +86,10 @@ export class Service implements AsyncDisposable {
       env: {
         PATH: process.env.PATH,
         ULLAGE_REDIS_URL: this.redis.url,
-        ULLAGE_ARTIFACTS_DIR: this.artifactsDir,
+        ...(this.#env['ULLAGE_ARTIFACTS'] === undefined && { ULLAGE_ARTIFACTS_DIR: this.artifactsDir }),
         ULLAGE_GUESTS_DIR: this.guestsDir,
         ULLAGE_STATE_DIR: join(this.folder, 'state'),
+        ...this.#env,
         ...env,
       },
     })

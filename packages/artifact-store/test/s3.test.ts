@@ -1,112 +1,23 @@
-import { createHash, randomBytes, randomUUID } from 'node:crypto'
-import { mkdtempSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { randomUUID } from 'node:crypto'
+import { openSync, readdirSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { CreateBucketCommand, ListMultipartUploadsCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
-import type { PublishedReport } from '@ullage/dump-job'
-import { type LabS3, startS3 } from '@ullage/lab'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import type { ArtifactStore, Attempt } from '../src/artifact-store.ts'
+import { kindOf } from '@ullage/lab'
+import { expect, test } from 'vitest'
 import { startDelivery } from '../src/deliver.ts'
-import { openStore } from '../src/open-store.ts'
-import { readStoreConfig } from '../src/store-config.ts'
-import { type Fault, FaultProxy, kindOf } from './fault-proxy.ts'
-
-/** A real S3 server (OpenStack Swift with its S3 API), and a proxy of ours in front of it that does the harm. */
-let server: LabS3
-let proxy: FaultProxy
-let client: S3Client
-const folder = mkdtempSync(join(tmpdir(), 'ullage-s3-test-'))
-const keyFile = join(folder, 'key')
-writeFileSync(keyFile, randomBytes(32), { mode: 0o600 })
-const PART_BYTES = 5 * 1024 * 1024
-
-beforeAll(async () => {
-  server = await startS3()
-  proxy = await FaultProxy.start(server.port)
-  client = new S3Client({
-    endpoint: server.endpoint,
-    region: 'us-east-1',
-    forcePathStyle: true,
-    credentials: server.credentials,
-  })
-  await client.send(new CreateBucketCommand({ Bucket: 'bucket' }))
-})
-beforeEach(() => proxy.reset())
-afterAll(async () => {
-  client.destroy()
-  await proxy[Symbol.asyncDispose]()
-  await server[Symbol.asyncDispose]()
-  rmSync(folder, { recursive: true })
-})
-
-function open(options: { host?: string; prefix?: string; env?: Record<string, string> } = {}): Promise<ArtifactStore> {
-  const { host = 'h1', prefix = randomUUID(), env = {} } = options
-  const config = readStoreConfig({
-    ULLAGE_ARTIFACTS: `s3://bucket/${prefix}`,
-    ULLAGE_S3_ENDPOINT: proxy.endpoint,
-    ULLAGE_S3_PART_BYTES: String(PART_BYTES),
-    ULLAGE_S3_TIMEOUT_SECONDS: '1',
-    ULLAGE_S3_ATTEMPTS: '3',
-    AWS_ACCESS_KEY_ID: server.credentials.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
-    ...env,
-  })
-  return openStore(config, { host, spoolDir: join(folder, `spool-${host}`) })
-}
-
-function reportOf(content: Buffer): PublishedReport {
-  const sha256 = createHash('sha256').update(content).digest('hex')
-  return {
-    schema: 'ullage.report/1',
-    guest: { backend: 'xen', kernel: null, vmcoreinfo: 'none', pageSize: 4096 },
-    frames: { total: 0, byClass: {}, byFate: { write: 0, zero: 0, leaveOut: 0 } },
-    disagreements: { reclaimableBytes: 0, untouched: 0, inUseUnbacked: 0, offlineUntold: 0, alarm: false },
-    hostMemory: { backedBytesBefore: 0, backedBytesAfter: 0, residentBytesBefore: 0, residentBytesAfter: 0 },
-    trust: 'guest',
-    warnings: [],
-    consistency: { mode: 'file', pausedMs: 0 },
-    process: { peakBytes: 1 },
-    artifact: { file: 'vmcore', bytes: content.length, sha256, format: 'kdump', compression: 'zstd', level: 31 },
-    timingsMs: { classify: 0, write: 0, verify: 0, total: 0 },
-  }
-}
-
-/** Writes the file at once, and delivers it. */
-async function deliver(attempt: Attempt, content: Buffer) {
-  writeFileSync(attempt.output, content)
-  await using underWay = await startDelivery(attempt.delivery)
-  return await underWay.finish(attempt.output)
-}
-
-/** An attempt from its beginning to its end, as the worker makes it. */
-async function publish(store: ArtifactStore, dump: string, content: Buffer): Promise<PublishedReport> {
-  const attempt = await store.begin(dump)
-  try {
-    return await attempt.publish(reportOf(content), await deliver(attempt, content))
-  } finally {
-    await attempt.remove()
-  }
-}
-
-async function read(store: ArtifactStore, dump: string, range: [number, number] = [0, Number.POSITIVE_INFINITY]) {
-  const artifact = await store.open(dump)
-  if (!artifact) return undefined
-  const pieces: Uint8Array[] = []
-  for await (const piece of artifact.read(range[0], Math.min(range[1], artifact.sizeBytes))) pieces.push(piece)
-  await artifact.close()
-  return Buffer.concat(pieces)
-}
-
-/** What lies under a prefix, by the server's own word: objects and unfinished uploads. */
-async function left(prefix: string) {
-  const objects = await client.send(new ListObjectsV2Command({ Bucket: 'bucket', Prefix: `${prefix}/` }))
-  const uploads = await client.send(new ListMultipartUploadsCommand({ Bucket: 'bucket', Prefix: `${prefix}/` }))
-  return { objects: (objects.Contents ?? []).map(({ Key }) => Key), uploads: (uploads.Uploads ?? []).length }
-}
-
-const nothing = { objects: [], uploads: 0 }
-const content = randomBytes(2 * PART_BYTES + 12_345)
+import {
+  content,
+  deliver,
+  folder,
+  keyFile,
+  left,
+  nothing,
+  open,
+  PART_BYTES,
+  proxy,
+  publish,
+  read,
+  reportOf,
+} from './s3-under-test.ts'
 
 test.each([
   ['as it is', {}],
@@ -166,98 +77,6 @@ test.each([
   await attempt.publish(reportOf(content), delivered)
   await attempt.remove()
   expect((await read(store, dump))?.equals(content)).toBe(true)
-})
-
-const once = (kind: string, fault: Fault) => (request: { url: string; nth: number }) =>
-  kindOf(request.url) === kind && request.nth === 0 ? fault : 'pass'
-const always = (kind: string, fault: Fault) => (request: { url: string }) =>
-  kindOf(request.url) === kind ? fault : 'pass'
-
-test.each<[string, string, Fault]>([
-  ['500 to a part', 'part', 'answer500'],
-  ['no answer to a part', 'part', 'hang'],
-  ['a part that is cut off', 'part', 'cutRequest'],
-  ['a part whose answer is lost', 'part', 'loseAnswer'],
-  ['500 to the completion', 'complete', 'answer500'],
-  ['no answer to the completion', 'complete', 'hang'],
-  ['a completion whose answer is lost', 'complete', 'loseAnswer'],
-  ['500 to the beginning', 'uploads', 'answer500'],
-])('%s, once: the artifact is published, once and whole', async (_, kind, fault) => {
-  const prefix = randomUUID()
-  await using store = await open({ prefix })
-  const dump = randomUUID()
-  proxy.choose = once(kind, fault)
-  await publish(store, dump, content)
-  expect(proxy.seen.some((seen) => seen.fault === fault)).toBe(true)
-  expect((await read(store, dump))?.equals(content)).toBe(true)
-  // The lost answer to the beginning of an upload would leave one; none of these does.
-  expect(await left(prefix)).toMatchObject({
-    objects: [expect.stringMatching(/dumps/), expect.stringMatching(/hosts/)],
-    uploads: 0,
-  })
-})
-
-test.each<[string, string, Fault, string]>([
-  ['500 to every part', 'part', 'answer500', 'STORE_UNAVAILABLE'],
-  ['no answer to any part', 'part', 'hang', 'STORE_UNAVAILABLE'],
-  ['every part cut off', 'part', 'cutRequest', 'STORE_UNAVAILABLE'],
-  ['a part that is changed on its way', 'part', 'corruptRequest', 'STORE_REFUSED'],
-  ['500 to every completion', 'complete', 'answer500', 'STORE_UNAVAILABLE'],
-  ['no answer to any completion', 'complete', 'hang', 'STORE_UNAVAILABLE'],
-])('%s: nothing is published, nothing is left, the code is right', async (_, kind, fault, code) => {
-  const prefix = randomUUID()
-  await using store = await open({ prefix })
-  const dump = randomUUID()
-  proxy.choose = (request: { method: string; url: string }) =>
-    request.method === 'DELETE' ? 'pass' : always(kind, fault)(request)
-  await expect(publish(store, dump, content)).rejects.toMatchObject({ name: 'StoreError', code })
-  proxy.reset()
-  expect(await store.report(dump)).toBeUndefined()
-  expect(await store.open(dump)).toBeUndefined()
-  expect(await left(prefix)).toEqual(nothing)
-})
-
-test('a report whose answer is lost is published all the same, and the artifact stays', async () => {
-  await using store = await open()
-  const dump = randomUUID()
-  // The server knows no conditional puts and says so: that answer comes through.
-  proxy.choose = ({ method, url, headers }) =>
-    method === 'PUT' && kindOf(url) === 'report' && !headers['if-none-match'] ? 'loseAnswer' : 'pass'
-  expect(await publish(store, dump, content)).toEqual(reportOf(content))
-  expect(proxy.seen.filter(({ fault }) => fault === 'loseAnswer')).toHaveLength(3)
-  proxy.reset()
-  expect(await store.report(dump)).toEqual(reportOf(content))
-  expect((await read(store, dump))?.equals(content)).toBe(true)
-})
-
-test('a report that never came leaves an artifact that nobody sees, until the next start', async () => {
-  const prefix = randomUUID()
-  await using store = await open({ prefix })
-  const dump = randomUUID()
-  proxy.choose = ({ method, url }) => (method === 'PUT' && kindOf(url) === 'report' ? 'answer500' : 'pass')
-  await expect(publish(store, dump, content)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
-  proxy.reset()
-  expect(await store.report(dump)).toBeUndefined()
-  expect((await left(prefix)).objects).toHaveLength(1)
-  await store.prepare()
-  expect(await left(prefix)).toEqual(nothing)
-})
-
-test.each<[string, Fault]>([
-  ['is cut off', 'cutAnswer'],
-  ['is 500', 'answer500'],
-  ['never comes', 'hang'],
-])('an answer that %s is asked for again, from where it stopped', async (_, fault) => {
-  await using store = await open({ env: { ULLAGE_KEY_FILE: keyFile } })
-  const dump = randomUUID()
-  await publish(store, dump, content)
-  proxy.reset()
-  proxy.choose = ({ method, url, nth }) =>
-    method === 'GET' && kindOf(url) === 'artifact' && nth === 2 ? fault : 'pass'
-  expect((await read(store, dump))?.equals(content)).toBe(true)
-  expect(proxy.seen.some((seen) => seen.fault === fault)).toBe(true)
-  proxy.choose = ({ method, url }) => (method === 'GET' && kindOf(url) === 'artifact' ? 'answer500' : 'pass')
-  await expect(read(store, dump)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
 })
 
 test('of two attempts the first to publish stands, and the second leaves nothing', async () => {

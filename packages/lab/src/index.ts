@@ -24,6 +24,7 @@ export { ramRegions, type RamRegion } from './ram-regions.ts'
 export { crash, crashPrints, drgn, makedumpfile, readerCommand } from './readers.ts'
 export type { ReaderOptions, ReaderResult, ReaderVersion } from './readers.ts'
 export { startRedis } from './start-redis.ts'
+export { type Fault, FaultProxy, kindOf } from './fault-proxy.ts'
 export { type LabS3, startS3 } from './start-s3.ts'
 export type { LabRedis } from './start-redis.ts'
 export {

@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { execFileSync } from 'node:child_process'
+import { CreateBucketCommand, ListMultipartUploadsCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
 import { collectStderr, killAndWait, spawnBound } from './bound-process.ts'
 import { startJanitor } from './janitor.ts'
 import { LabError } from './lab-error.ts'
@@ -15,6 +16,9 @@ export interface LabS3 extends AsyncDisposable {
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string }
   /** Process id of the server that answers requests. */
   readonly pid: number
+  makeBucket(bucket: string): Promise<void>
+  /** The keys of all objects in a bucket, and of all uploads that are neither completed nor aborted: `KEY?uploadId=…`. */
+  objects(bucket: string): Promise<string[]>
 }
 
 const DEVICE = 'd1'
@@ -48,12 +52,19 @@ export async function startS3(options: { signal?: AbortSignal } = {}): Promise<L
     },
     { what: () => 'the S3 server does not answer', timeoutMs: 90_000, signal: options.signal },
   )
+  const credentials = { accessKeyId: 'test:tester', secretAccessKey: 'testing' }
+  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials })
+  cleanup.defer(() => client.destroy())
   const resources = cleanup.move()
   return {
     endpoint,
     port: proxyPort,
-    credentials: { accessKeyId: 'test:tester', secretAccessKey: 'testing' },
+    credentials,
     pid: proxy.child.pid ?? 0,
+    async makeBucket(bucket) {
+      await client.send(new CreateBucketCommand({ Bucket: bucket }))
+    },
+    objects: (bucket) => listAll(client, bucket),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   }
 }
@@ -116,6 +127,17 @@ workers = 0
 user = ${userInfo().username}
 swift_dir = ${folder}
 log_level = ERROR`
+}
+
+async function listAll(client: S3Client, bucket: string): Promise<string[]> {
+  const [objects, uploads] = [
+    await client.send(new ListObjectsV2Command({ Bucket: bucket })),
+    await client.send(new ListMultipartUploadsCommand({ Bucket: bucket })),
+  ]
+  return [
+    ...(objects.Contents ?? []).map(({ Key }) => `${Key}`),
+    ...(uploads.Uploads ?? []).map(({ Key, UploadId }) => `${Key}?uploadId=${UploadId}`),
+  ]
 }
 
 async function freePorts(count: number): Promise<number[]> {

@@ -127,6 +127,7 @@ function sameKind(one: string, other: string): boolean {
   return kindOf(one) === kindOf(other)
 }
 
+/** What an S3 request is about, by its address: the names that artifact-store gives to its objects. */
 export function kindOf(url: string): string {
   if (url.includes('partNumber=')) return 'part'
   if (url.includes('uploads')) return 'uploads'
