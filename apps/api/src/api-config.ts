@@ -8,6 +8,8 @@ const folder = z
   .min(1, 'expected the path of a folder')
   .transform((path) => resolve(path))
 
+const DAY_MS = 86_400_000
+
 export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string }
 
 const LISTEN = 'expected HOST:PORT, such as 127.0.0.1:7070 or [::1]:7070, or unix:/path/of/the.sock'
@@ -26,6 +28,13 @@ const listenAddress = z.string().transform((text, context): ListenAddress => {
 const environment = z.object({
   ULLAGE_REDIS_URL: redisAddress,
   ULLAGE_STATE_DIR: folder,
+  ULLAGE_RETENTION_DAYS: z.coerce.number().positive().max(36_500).optional(),
+  ULLAGE_RETENTION_MAX_BYTES: z.coerce
+    .number()
+    .int()
+    .positive()
+    .max(2 ** 53 - 1)
+    .optional(),
   ULLAGE_API_LISTEN: listenAddress.default({ host: '127.0.0.1', port: 7070 }),
   ULLAGE_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 })
@@ -53,6 +62,10 @@ export function readApiConfig(env: Readonly<Record<string, string | undefined>>)
     store: readStore(env),
     /** Where the journal of accepted dumps is. */
     stateDir: data.ULLAGE_STATE_DIR,
+    /** Artifacts of dumps that finished longer ago are removed; undefined keeps them. */
+    retentionMs: data.ULLAGE_RETENTION_DAYS === undefined ? undefined : data.ULLAGE_RETENTION_DAYS * DAY_MS,
+    /** What all artifacts may take; undefined for no limit. */
+    retentionMaxBytes: data.ULLAGE_RETENTION_MAX_BYTES,
     listen: data.ULLAGE_API_LISTEN,
     logLevel: data.ULLAGE_LOG_LEVEL,
   }

@@ -11,9 +11,12 @@ import { connectRedis } from './connect-redis.ts'
 import { RedisFleet } from './fleet.ts'
 import { FollowJobs } from './follow-jobs.ts'
 import { Journal } from './journal.ts'
+import { retainRegularly } from './retention.ts'
 
 /** Every active dump is looked at this often, should a hint have been lost, in milliseconds. */
 const SWEEP_EVERY_MS = 5_000
+/** Milliseconds between two looks for artifacts that are too old or too many. */
+const RETAIN_EVERY_MS = 10 * 60_000
 
 export interface RunningApi {
   /** Address to reach it at, such as `http://127.0.0.1:7070` or `unix:/run/ullage/api.sock`. */
@@ -37,6 +40,8 @@ export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promi
   const fleet = new RedisFleet(redis)
   const app = await buildApi({ journal, queue, fleet, follow, published }, log)
 
+  const { retentionMs: keepMs, retentionMaxBytes: maxBytes } = config
+  stack.use(retainRegularly({ journal, published, keepMs, maxBytes, log }, RETAIN_EVERY_MS))
   stack.use(hearHints(redis, follow, log))
   stack.use(sweepRegularly(redis, follow))
   stack.defer(() => app.close())

@@ -108,6 +108,9 @@ function requirePublished(journal: Journal, id: string) {
   if (dump.state !== 'succeeded' || !dump.result) {
     throw new ApiProblem('NO_ARTIFACT', `dump ${id} is ${dump.state}`, { members: { failure: dump.failure } })
   }
+  const { expiredAt } = dump.result
+  if (expiredAt !== undefined)
+    throw new ApiProblem('ARTIFACT_GONE', `retention removed the artifact of dump ${id} at ${expiredAt}`)
   return { ...dump, result: dump.result }
 }
 
