@@ -1,7 +1,8 @@
 import { defaultServerConditions } from 'vite'
 import { defineConfig } from 'vitest/config'
 
-const resolve = { conditions: ['@ullage/source', ...defaultServerConditions] }
+// Node knows no 'module': what it names is often no module of Node's.
+const resolve = { conditions: ['@ullage/source', ...defaultServerConditions.filter((name) => name !== 'module')] }
 
 /** Whole emulated hosts, a hypervisor and its guests inside: minutes each, and alone on the machine. */
 export default defineConfig({

@@ -1,7 +1,8 @@
 import { defaultServerConditions } from 'vite'
 import { defineConfig } from 'vitest/config'
 
-const resolve = { conditions: ['@ullage/source', ...defaultServerConditions] }
+// Node knows no 'module': what it names is often no module of Node's.
+const resolve = { conditions: ['@ullage/source', ...defaultServerConditions.filter((name) => name !== 'module')] }
 
 export default defineConfig({
   resolve,

@@ -19,10 +19,11 @@ export const directions: Readonly<Record<string, readonly string[]>> = {
   dump: ['pages', 'layout', 'offline-query', 'linux-guest', 'vmcore', 'native'],
   'dump-job': [],
   client: [],
+  'artifact-store': ['dump-job'],
   lab: ['pages', 'layout', 'native', 'offline-query', 'host-memory', 'qemu', 'vmcore'],
-  api: ['dump-job'],
-  worker: ['dump-job', 'dump', 'guests', 'offline-query', 'vmcore', 'native'],
-  cli: ['pages', 'dump', 'guests', 'offline-query', 'vmcore', 'native', 'api', 'worker', 'dump-job'],
+  api: ['dump-job', 'artifact-store'],
+  worker: ['dump-job', 'artifact-store', 'dump', 'guests', 'offline-query', 'vmcore', 'native'],
+  cli: ['pages', 'dump', 'guests', 'offline-query', 'vmcore', 'native', 'api', 'worker', 'dump-job', 'artifact-store'],
   infra: ['lab', 'dump', 'guests', 'native', 'vmcore', 'dump-job', 'worker'],
 }
 

@@ -17,7 +17,9 @@ interface Task {
 
 process.once('disconnect', () => process.exit(1))
 process.once('message', (message) => {
-  void answer(message as Task).then((report) => process.send?.({ say: 'dumped', report }, () => process.exit(0)))
+  void answer(message as Task).then((report) =>
+    process.send?.({ say: 'dumped', report, delivered: { storedBytes: 9, parts: [] } }, () => process.exit(0)),
+  )
 })
 
 async function answer({ descriptor, output, options }: Task): Promise<object> {

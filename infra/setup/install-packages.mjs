@@ -17,7 +17,8 @@ export async function installPackages(names) {
     runLoudly([...apt, 'install', '-y', '--no-install-recommends', ...names], { env }),
   )
   if (status !== 0) throw new SetupError(`apt-get could not install ${names.join(', ')}: its own words are above`)
-  if (names.includes('redis-server')) disableRedisService()
+  if (names.includes('redis-server')) disableService('redis-server')
+  for (const name of names.filter((each) => each.startsWith('swift-'))) disableService(name)
 }
 
 /** Keeps packages from starting their services: invoke-rc.d asks this program, and 101 means no. */
@@ -40,8 +41,8 @@ async function withoutServices(action) {
 }
 
 /** We start private servers only: the one the package would start at the next boot is not wanted. */
-function disableRedisService() {
+function disableService(name) {
   if (!existsSync('/run/systemd/system')) return
-  tryRun(['systemctl', 'disable', '--now', 'redis-server.service'])
-  say('Debian packages: the redis-server service is switched off, a private server is started when one is needed')
+  tryRun(['systemctl', 'disable', '--now', `${name}.service`])
+  say(`Debian packages: the ${name} service is switched off, a private server is started when one is needed`)
 }

@@ -25,6 +25,10 @@ const NEEDED = [
   { debian: 'libsnappy1v5', library: 'libsnappy.so.1', without: 'dumps cannot be compressed with snappy' },
   { debian: 'libzstd1', library: 'libzstd.so.1', without: 'zstd comes from Node itself and is slower' },
   { debian: 'libdeflate0', library: 'libdeflate.so.0', without: 'zlib comes from Node itself and is slower' },
+  { debian: 'swift-proxy', command: 'swift-proxy-server', without: 'tests with a real S3 server fail' },
+  { debian: 'swift-account', command: 'swift-account-server', without: 'tests with a real S3 server fail' },
+  { debian: 'swift-container', command: 'swift-container-server', without: 'tests with a real S3 server fail' },
+  { debian: 'swift-object', command: 'swift-object-server', without: 'tests with a real S3 server fail' },
   { debian: 'makedumpfile', command: 'makedumpfile', without: 'tests that compare with makedumpfile fail' },
   { debian: 'crash', command: 'crash', without: 'tests that open a dump with this distribution’s crash fail' },
   {

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { readStoreConfig, StoreConfigError } from '@ullage/artifact-store'
 import { redisAddress } from '@ullage/dump-job'
 import { z } from 'zod'
 import { authSettings, isLoopback, readAuthConfig } from './auth/auth-config.ts'
@@ -8,6 +9,8 @@ const folder = z
   .string()
   .min(1, 'expected the path of a folder')
   .transform((path) => resolve(path))
+
+const DAY_MS = 86_400_000
 
 export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string }
 
@@ -26,8 +29,14 @@ const listenAddress = z.string().transform((text, context): ListenAddress => {
 
 const environment = z.object({
   ULLAGE_REDIS_URL: redisAddress,
-  ULLAGE_ARTIFACTS_DIR: folder,
   ULLAGE_STATE_DIR: folder,
+  ULLAGE_RETENTION_DAYS: z.coerce.number().positive().max(36_500).optional(),
+  ULLAGE_RETENTION_MAX_BYTES: z.coerce
+    .number()
+    .int()
+    .positive()
+    .max(2 ** 53 - 1)
+    .optional(),
   ULLAGE_API_LISTEN: listenAddress.default({ host: '127.0.0.1', port: 7070 }),
   ...authSettings,
   ...tlsSettings,
@@ -70,14 +79,27 @@ export function readApiConfig(env: Readonly<Record<string, string | undefined>>)
   return {
     redis: data.ULLAGE_REDIS_URL,
     /** Where workers publish dumps. The API reads what is there, and removes it when a client deletes a dump. */
-    artifactsDir: data.ULLAGE_ARTIFACTS_DIR,
+    store: readStore(env),
     /** Where the journal of accepted dumps is. */
     stateDir: data.ULLAGE_STATE_DIR,
+    /** Artifacts of dumps that finished longer ago are removed; undefined keeps them. */
+    retentionMs: data.ULLAGE_RETENTION_DAYS === undefined ? undefined : data.ULLAGE_RETENTION_DAYS * DAY_MS,
+    /** What all artifacts may take; undefined for no limit. */
+    retentionMaxBytes: data.ULLAGE_RETENTION_MAX_BYTES,
     listen,
     /** Who is let in; neither keys nor tokens: everybody. */
     auth,
     /** Certificate and key; undefined for plain HTTP. */
     tls,
     logLevel: data.ULLAGE_LOG_LEVEL,
+  }
+}
+
+function readStore(env: Readonly<Record<string, string | undefined>>) {
+  try {
+    return readStoreConfig(env)
+  } catch (error) {
+    if (error instanceof StoreConfigError) throw new ApiConfigError(error.message, { cause: error })
+    throw error
   }
 }

@@ -5,12 +5,12 @@ import type {
   RawRequestDefaultExpression,
   RawServerDefault,
 } from 'fastify'
+import type { PublishedArtifacts } from '@ullage/artifact-store'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Fleet } from './fleet.ts'
 import type { FollowJobs } from './follow-jobs.ts'
 import type { JobQueue } from './job-queue.ts'
 import type { Journal } from './journal.ts'
-import type { PublishedDumps } from './published-dumps.ts'
 import type { TenantQuota } from './tenant-quota.ts'
 
 /** What routes work with. */
@@ -19,7 +19,7 @@ export interface ApiParts {
   readonly queue: JobQueue
   readonly fleet: Fleet
   readonly follow: FollowJobs
-  readonly published: PublishedDumps
+  readonly published: PublishedArtifacts
   /** What a tenant may have; left out, as much as it likes. */
   readonly quotaOf?: (tenant: string) => TenantQuota
 }

@@ -1,9 +1,9 @@
+import type { PublishedArtifacts } from '@ullage/artifact-store'
 import { type DumpState, isFinished, resultOfReport, toFailure } from '@ullage/dump-job'
 import type { FastifyBaseLogger } from 'fastify'
 import type { JobQueue, ObservedJob } from './job-queue.ts'
 import type { DumpChange, DumpRecord, Journal } from './journal.ts'
 import { ApiProblem } from './problem.ts'
-import type { PublishedDumps } from './published-dumps.ts'
 
 /** Why a dump that no worker ended was cancelled; what an earlier attempt failed of is then no reason. */
 const cancelledWaiting = toFailure('CANCELLED', 'cancelled while no worker had it')
@@ -11,7 +11,7 @@ const cancelledWaiting = toFailure('CANCELLED', 'cancelled while no worker had i
 export interface FollowJobsOptions {
   readonly journal: Journal
   readonly queue: JobQueue
-  readonly published: PublishedDumps
+  readonly published: PublishedArtifacts
   readonly log: FastifyBaseLogger
 }
 

@@ -19,6 +19,8 @@ export const problems = {
   NO_ARTIFACT: [409, 'this dump ended without an artifact', 'see its failure; post another one'],
   DUMP_REMOVED: [410, 'the dump that this Idempotency-Key made was removed', 'post with another key for another dump'],
   ARTIFACT_GONE: [410, 'the artifact is no longer where it was published', 'post another dump'],
+  ARTIFACT_UNREADABLE: [500, 'the artifact cannot be used where it is kept', "see the service's log"],
+  STORE_UNAVAILABLE: [503, 'the place of artifacts does not answer', 'try again in some seconds'],
   RANGE_INVALID: [416, 'this range cannot be served', 'ask for one range within the size in Content-Range'],
   BODY_TOO_LARGE: [413, 'the request is too large', 'send what the schema asks for'],
   MEDIA_TYPE: [415, 'the body is not JSON', 'send Content-Type: application/json'],

@@ -1,4 +1,5 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { StoreError } from '@ullage/artifact-store'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { setSecurityHeaders } from './security-headers.ts'
 import { ApiProblem, type ProblemCode } from './problem.ts'
@@ -50,6 +51,7 @@ function sendProblem(reply: FastifyReply, problem: ApiProblem) {
 
 function toProblem(error: FastifyError | ApiProblem): ApiProblem {
   if (error instanceof ApiProblem) return error
+  if (error instanceof StoreError) return ofStore(error)
   if (hasZodFastifySchemaValidationErrors(error)) {
     const found = error.validation.map(({ instancePath, message }) => `${instancePath || '/'}: ${message ?? 'wrong'}`)
     const detail = `${error.validationContext ?? 'request'} ${found.join('; ')}`
@@ -62,4 +64,12 @@ function toProblem(error: FastifyError | ApiProblem): ApiProblem {
   return isCallers
     ? new ApiProblem('REQUEST_INVALID', detail)
     : new ApiProblem('INTERNAL', 'the request could not be served', { cause: error })
+}
+
+/** What the store says may name buckets and keys: that is for the log. */
+function ofStore(cause: StoreError): ApiProblem {
+  const passes = cause.code === 'STORE_UNAVAILABLE' || cause.code === 'KEY_UNAVAILABLE'
+  return passes
+    ? new ApiProblem('STORE_UNAVAILABLE', 'the artifact cannot be had now', { cause })
+    : new ApiProblem('ARTIFACT_UNREADABLE', `the artifact cannot be used (${cause.code})`, { cause })
 }

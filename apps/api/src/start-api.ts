@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { openPublished } from '@ullage/artifact-store'
 import { changedChannel, jobChanged, makeFolder } from '@ullage/dump-job'
 import type { FastifyBaseLogger } from 'fastify'
 import { type ApiConfig, ApiConfigError, type ListenAddress } from './api-config.ts'
@@ -11,11 +12,13 @@ import { connectRedis, connectSubscriber, type RedisClient } from './connect-red
 import { RedisFleet } from './fleet.ts'
 import { FollowJobs } from './follow-jobs.ts'
 import { Journal } from './journal.ts'
-import { PublishedDumps } from './published-dumps.ts'
+import { retainRegularly } from './retention.ts'
 import { TlsServers } from './tls-server.ts'
 
 /** Every active dump is looked at this often, should a hint have been lost, in milliseconds. */
 const SWEEP_EVERY_MS = 5_000
+/** Milliseconds between two looks for artifacts that are too old or too many. */
+const RETAIN_EVERY_MS = 10 * 60_000
 
 export interface RunningApi {
   /** Address to reach it at, such as `http://127.0.0.1:7070` or `unix:/run/ullage/api.sock`. */
@@ -32,11 +35,11 @@ export interface RunningApi {
  */
 export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promise<RunningApi> {
   await using stack = new AsyncDisposableStack()
-  await makeArtifactsFolder(config.artifactsDir)
+  if (config.store.place.kind === 'folder') await makeArtifactsFolder(config.store.place.folder)
   const journal = stack.use(openJournal(config.stateDir))
   const redis = stack.adopt(connectRedis(config.redis, log), (redis) => redis.disconnect())
   const queue = stack.use(new BullQueue(redis, (error) => log.debug({ reason: error.message }, 'queue')))
-  const published = new PublishedDumps(config.artifactsDir)
+  const published = stack.use(await openPublished(config.store))
   const follow = new FollowJobs({ journal, queue, published, log })
   const fleet = new RedisFleet(redis)
   const tls = openTls(config)
@@ -50,6 +53,8 @@ export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promi
     tls,
   )
 
+  const { retentionMs: keepMs, retentionMaxBytes: maxBytes } = config
+  stack.use(retainRegularly({ journal, published, keepMs, maxBytes, log }, RETAIN_EVERY_MS))
   stack.use(hearHints(redis, follow, log))
   stack.use(sweepRegularly(redis, follow))
   stack.defer(() => app.close())

@@ -4,7 +4,7 @@ import type { DumpRecord } from './journal.ts'
 /** A dump as clients see it. */
 export function toResource(dump: DumpRecord): DumpResource {
   const self = `/v1/dumps/${dump.id}`
-  const published = dump.state === 'succeeded'
+  const published = dump.state === 'succeeded' && dump.result?.expiredAt === undefined
   return {
     id: dump.id,
     guest: dump.guest,

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { FolderStore, Keyring } from '@ullage/artifact-store'
 import { dumpResource } from '@ullage/dump-job'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect } from 'vitest'
@@ -13,7 +14,6 @@ import { FollowJobs } from '../src/follow-jobs.ts'
 import type { JobQueue, ObservedJob } from '../src/job-queue.ts'
 import { Journal } from '../src/journal.ts'
 import { ApiProblem } from '../src/problem.ts'
-import { PublishedDumps } from '../src/published-dumps.ts'
 
 /** Test double: a queue in memory whose jobs do what a test says. */
 class QueueDouble implements JobQueue {
@@ -96,7 +96,7 @@ export async function setUp(guard: Guard = {}, more: Pick<ApiParts, 'quotaOf'> =
   const queue = new QueueDouble()
   const fleet = new FleetDouble()
   const log = pino({ level: 'silent' })
-  const published = new PublishedDumps(folder)
+  const published = new FolderStore({ folder, keys: new Keyring([]) })
   const follow = new FollowJobs({ journal, queue, published, log })
   const app = await buildApi({ journal, queue, fleet, follow, published, ...more }, log, guard)
   const answers: { method: string; route: string; status: number; mediaType: string | undefined }[] = []

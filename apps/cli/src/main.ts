@@ -9,6 +9,7 @@ const help = `usage: ullage COMMAND …
   guard GUEST             which frames that a guest needs to kexec are not there
   verify FILE             read every page of a vmcore back
   inspect FILE            what a vmcore is and holds
+  decrypt FILE -o OUT     the vmcore in an artifact that was encrypted where it was kept
   serve                   API, worker and a private Redis on this host
 
 GUEST is the path of a guest descriptor, a JSON file. 'ullage COMMAND --help' says more.
@@ -23,6 +24,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   guard: async () => (await import('./commands/guard.ts')).guard,
   verify: async () => (await import('./commands/verify.ts')).verify,
   inspect: async () => (await import('./commands/inspect.ts')).inspect,
+  decrypt: async () => (await import('./commands/decrypt.ts')).decrypt,
   serve: async () => (await import('./commands/serve.ts')).serve,
 }
 

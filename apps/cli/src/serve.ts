@@ -66,7 +66,8 @@ export async function serve(options: ServeOptions): Promise<void> {
   })
   const settings = {
     ULLAGE_REDIS_URL: `unix://${encodeURI(socket)}`,
-    ULLAGE_ARTIFACTS_DIR: artifactsDir,
+    // Settings that name another place for artifacts count.
+    ...(process.env.ULLAGE_ARTIFACTS === undefined && { ULLAGE_ARTIFACTS_DIR: artifactsDir }),
     ULLAGE_GUESTS_DIR: guestsDir,
     ULLAGE_HOST_ID: process.env.ULLAGE_HOST_ID ?? hostIdOf(hostname()),
   }

@@ -23,11 +23,10 @@ export interface Fence {
 }
 
 /**
- * Raises the fence of one attempt at a dump, in the artifacts folder: whatever Redis believes, attempts before it publish
+ * Raises the fence of one attempt at a dump, in the folder of locks: whatever Redis believes, attempts before it publish
  * nothing from now on. Throws AttemptError LOCK_LOST when a later one (by `attempt`, how often the dump was begun) has begun.
  */
-export async function raiseFence(artifactsDir: string, dump: string, attempt: number): Promise<Fence> {
-  const folder = join(artifactsDir, '.locks')
+export async function raiseFence(folder: string, dump: string, attempt: number): Promise<Fence> {
   makeFolder(folder, 0o750)
   const path = join(folder, `${dump}.fence`)
   const mine = { attempt, token: randomUUID() }

@@ -1,3 +1,4 @@
+import { delivered, delivery } from '@ullage/artifact-store'
 import { dumpOptions, dumpProgress, dumpReport, guestId, tenantId } from '@ullage/dump-job'
 import { z } from 'zod'
 
@@ -14,6 +15,7 @@ export const childTask = z.discriminatedUnion('task', [
     stateDir: z.string(),
     guardianScope: z.enum(['session', 'systemd']),
     output: z.string(),
+    delivery,
     threads: z.int().min(1).optional(),
     memoryBytes: z.int().min(0).optional(),
     options: dumpOptions,
@@ -30,7 +32,7 @@ export const cancelMessage = { cancel: true } as const
 /** What a child says. The last three end the conversation. */
 export const childMessage = z.discriminatedUnion('say', [
   z.object({ say: z.literal('progress'), progress: dumpProgress }),
-  z.object({ say: z.literal('dumped'), report: dumpReport }),
+  z.object({ say: z.literal('dumped'), report: dumpReport, delivered }),
   z.object({ say: z.literal('pages'), pages: z.json() }),
   z.object({ say: z.literal('failed'), code: z.string(), message: z.string() }),
 ])

@@ -1,3 +1,4 @@
+import type { WriteFollower } from '@ullage/artifact-store'
 import type { DumpOptions, DumpProgress } from '@ullage/dump-job'
 
 /** What a child looks at of a descriptor itself. */
@@ -22,6 +23,8 @@ export interface EngineDumpOptions extends DumpOptions {
   /** What pages of a paused guest may take in memory, in bytes; the engine's own limit when left out. */
   readonly memoryBytes?: number
   readonly dryRun: boolean
+  /** Told of the artifact while it is written. */
+  readonly follower?: WriteFollower
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: DumpProgress) => void
 }

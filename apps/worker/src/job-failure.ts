@@ -1,3 +1,4 @@
+import { StoreError } from '@ullage/artifact-store'
 import { type DumpFailure, reasonOfFailure, toFailure } from '@ullage/dump-job'
 import { UnrecoverableError } from 'bullmq'
 
@@ -25,6 +26,9 @@ const attemptsByCode: Readonly<Record<string, number>> = {
   TIMEOUT: 3,
   RESUMED_BY_OTHERS: 2,
   GUARDIAN_FAILED: 2,
+  // The store or the KMS did not answer.
+  STORE_UNAVAILABLE: 3,
+  KEY_UNAVAILABLE: 3,
   // Killed, out of memory, a fault in a codec: worth trying once more.
   CHILD_DIED: 2,
   CHILD_SILENT: 2,
@@ -43,7 +47,9 @@ export function toJobError(error: unknown, attempt: number, earlier?: string): E
   const failure =
     error instanceof AttemptError
       ? error.failure
-      : toFailure('INTERNAL', error instanceof Error ? error.message : String(error))
+      : error instanceof StoreError
+        ? toFailure(error.code, error.message)
+        : toFailure('INTERNAL', error instanceof Error ? error.message : String(error))
   const reason = withFirst(failure, earlier)
   return attempt < (attemptsByCode[failure.code] ?? 1)
     ? new Error(reason, { cause: error })

@@ -1,4 +1,5 @@
 import { access } from 'node:fs/promises'
+import type { ArtifactStore } from '@ullage/artifact-store'
 import {
   cancelKey,
   dumpJob,
@@ -11,7 +12,6 @@ import {
 import { type Job, WaitingError } from 'bullmq'
 import type { RedisClient } from './connect-redis.ts'
 import type { Logger } from 'pino'
-import type { ArtifactFolder } from './artifact-folder.ts'
 import { raiseFence } from './attempt-fence.ts'
 import { descriptorPath } from './guest-folder.ts'
 import { AttemptError, toJobError } from './job-failure.ts'
@@ -25,7 +25,7 @@ export const stopReasons = { cancelled: 'cancelled', shutdown: 'shutdown', lockL
 export interface DumpJobContext {
   readonly config: WorkerConfig
   readonly redis: RedisClient
-  readonly artifacts: ArtifactFolder
+  readonly artifacts: ArtifactStore
   /** Module that the child runs. */
   readonly childModule: URL
   readonly log: Logger
@@ -66,14 +66,14 @@ async function makeAttempt(context: DumpJobContext, job: Job, token: string, sig
   const log = context.log.child({ guest: asked.guest })
   if (await context.redis.exists(cancelKey(asked.dump)))
     throw new AttemptError('CANCELLED', 'cancelled before it began')
-  const earlier = await artifacts.published(asked.dump)
+  const earlier = await artifacts.report(asked.dump)
   if (earlier) {
     log.info('already published by an attempt that could not say so')
     return resultOfReport(earlier)
   }
   const descriptor = await findDescriptor(config.guestsDir, asked.guest)
 
-  const fence = await raiseFence(config.artifactsDir, asked.dump, job.attemptsStarted)
+  const fence = await raiseFence(config.locksDir, asked.dump, job.attemptsStarted)
   const attempt = await artifacts.begin(asked.dump)
   const relay = relayProgress(job, (id) => context.announce(id), log)
   try {
@@ -87,6 +87,7 @@ async function makeAttempt(context: DumpJobContext, job: Job, token: string, sig
         stateDir: config.stateDir,
         guardianScope: config.guardianScope,
         output: attempt.output,
+        delivery: attempt.delivery,
         options: asked.options,
         ...(config.threads !== undefined && { threads: config.threads }),
         ...(config.memoryBytes !== undefined && { memoryBytes: config.memoryBytes }),
@@ -103,7 +104,7 @@ async function makeAttempt(context: DumpJobContext, job: Job, token: string, sig
     if (answer.say !== 'dumped') throw new AttemptError('INTERNAL', `the dump process answered with ${answer.say}`)
     const report = await fence.pass(async () => {
       await stillOurs(job, token, config.lockMs)
-      return attempt.publish(answer.report)
+      return attempt.publish(answer.report, answer.delivered)
     })
     log.info({ bytes: report.artifact.bytes, sha256: report.artifact.sha256 }, 'dump published')
     return dumpResult.parse(resultOfReport(report))

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { publishedFiles } from '@ullage/dump-job'
+import { startDelivery } from '@ullage/artifact-store'
+import { type DumpProgress, publishedFiles } from '@ullage/dump-job'
 import { setParentDeathSignal } from '@ullage/native'
 import { cancelMessage, type ChildMessage, childMessage, type ChildTask, childTask } from './child-protocol.ts'
 import type { Engine, Owned } from './engine.ts'
@@ -52,6 +53,8 @@ async function answer<Descriptor extends Owned, Guest extends AsyncDisposable>(
     const pages = await engine.pagesOf(guest, { pause: false, signal })
     return childMessage.parse({ say: 'pages', pages: JSON.parse(JSON.stringify(pages)) })
   }
+  const onProgress = throttle((progress) => say({ say: 'progress', progress }))
+  await using underWay = await startDelivery(task.delivery, signal)
   const report = await engine.dumpGuest(guest, {
     ...task.options,
     output: task.output,
@@ -60,9 +63,11 @@ async function answer<Descriptor extends Owned, Guest extends AsyncDisposable>(
     ...(task.memoryBytes !== undefined && { memoryBytes: task.memoryBytes }),
     dryRun: false,
     signal,
-    onProgress: throttle((progress) => say({ say: 'progress', progress })),
+    onProgress,
+    ...(underWay.follower && { follower: underWay.follower }),
   })
-  const said = childMessage.parse({ say: 'dumped', report: JSON.parse(JSON.stringify(report)) })
+  const delivered = await underWay.finish(task.output, (done, total) => onProgress({ stage: 'store', done, total }))
+  const said = childMessage.parse({ say: 'dumped', report: JSON.parse(JSON.stringify(report)), delivered })
   // The folder is the attempt's own and gets another name; clients have no use for either.
   if (said.say === 'dumped') said.report.artifact.file = basename(said.report.artifact.file)
   return said
@@ -99,9 +104,7 @@ function sayLast(message: ChildMessage): void {
 }
 
 /** Passes on the first and the last of every stage, in between at most one each PROGRESS_EVERY_MS. */
-function throttle<Progress extends { stage: string; done: number; total: number }>(
-  pass: (progress: Progress) => void,
-): (progress: Progress) => void {
+function throttle(pass: (progress: DumpProgress) => void): (progress: DumpProgress) => void {
   let last = Number.NEGATIVE_INFINITY
   let stage = ''
   return (progress) => {

@@ -1,5 +1,6 @@
 import { access, constants } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type ArtifactStore, openStore, StoreError } from '@ullage/artifact-store'
 import {
   changedChannel,
   dumpQueueName,
@@ -11,7 +12,6 @@ import {
 import { Worker } from 'bullmq'
 import type { Logger } from 'pino'
 import { announceHost } from './announce-host.ts'
-import { ArtifactFolder } from './artifact-folder.ts'
 import { connectRedis } from './connect-redis.ts'
 import { type DescribedGuest, GuestFolder } from './guest-folder.ts'
 import { hearCancelOrders } from './hear-cancel-orders.ts'
@@ -60,7 +60,8 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   const { config, log, childModule } = options
   const { host, lockMs, stateDir } = config
   await makeFolderOf('ULLAGE_STATE_DIR', stateDir)
-  await makeFolderOf('ULLAGE_ARTIFACTS_DIR', config.artifactsDir)
+  const { place } = config.store
+  if (place.kind === 'folder') await makeFolderOf('ULLAGE_ARTIFACTS_DIR', place.folder)
   await makeFolderOf('ULLAGE_GUESTS_DIR', config.guestsDir)
   await using stack = new AsyncDisposableStack()
   const lock = await takeHostLock(join(stateDir, 'worker.lock'))
@@ -70,10 +71,10 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     )
   }
   stack.use(lock)
-  const hostLock = await takeHostLock(join(config.artifactsDir, '.locks', `${host}.worker`))
+  const hostLock = await takeHostLock(join(config.locksDir, `${host}.worker`))
   if (!hostLock) {
     throw new WorkerConfigError(
-      `expected to be the only worker of host ${host} with the artifacts folder ${config.artifactsDir}, another one runs, ` +
+      `expected to be the only worker of host ${host} with the locks in ${config.locksDir}, another one runs, ` +
         'with another state folder: stop it, or give each its own ULLAGE_HOST_ID',
     )
   }
@@ -85,8 +86,8 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     if (error === undefined) log.warn({ guest, outcome }, what)
     else log.error({ guest, outcome, err: error }, what)
   }
-  const artifacts = new ArtifactFolder(config.artifactsDir, host)
-  await artifacts.prepare()
+  const artifacts = stack.use(await openStore(config.store, { host, spoolDir: config.spoolDir }))
+  await prepareStore(artifacts, log)
 
   const redis = stack.adopt(connectRedis(config.redis, log), (redis) => redis.disconnect())
   await refuseEvictingRedis(redis)
@@ -181,7 +182,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       log,
     }),
   )
-  log.info({ guestsDir: config.guestsDir, artifactsDir: config.artifactsDir }, 'worker ready')
+  log.info({ guestsDir: config.guestsDir, artifacts: place.kind }, 'worker ready')
 
   const rest = stack.move()
   let closing: Promise<void> | undefined
@@ -190,6 +191,18 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       closing ??= rest.disposeAsync()
       return closing
     },
+  }
+}
+
+/** A store that does not answer now does not keep the worker from starting: what is left there waits for the next start. */
+async function prepareStore(artifacts: ArtifactStore, log: Logger): Promise<void> {
+  try {
+    await artifacts.prepare()
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+    if (error.code !== 'STORE_UNAVAILABLE')
+      throw new WorkerConfigError(`ULLAGE_ARTIFACTS: ${error.message}`, { cause: error })
+    log.warn({ reason: error.message }, 'what earlier attempts left in the store is still there')
   }
 }
 

@@ -10,12 +10,14 @@ const least = {
 }
 
 test('what is not set has a default', () => {
-  expect(readWorkerConfig(least)).toEqual({
+  const { store, ...config } = readWorkerConfig(least)
+  expect(store.place).toEqual({ kind: 'folder', folder: '/srv/dumps' })
+  expect(config).toEqual({
     redis: { path: '/run/r.sock', db: 0 },
     host: 'h1',
     guestsDir: '/etc/ullage/guests',
-    artifactsDir: '/srv/dumps',
     stateDir: '/run/ullage',
+    spoolDir: '/run/ullage/spool',
     guardianScope: 'session',
     concurrency: 1,
     threads: undefined,

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
+import { readStoreConfig, spoolFolder, StoreConfigError } from '@ullage/artifact-store'
 import { hostId, redisAddress } from '@ullage/dump-job'
 import { z } from 'zod'
 
@@ -14,7 +15,6 @@ const environment = z.object({
   ULLAGE_REDIS_URL: redisAddress,
   ULLAGE_HOST_ID: hostId.default(() => hostname()),
   ULLAGE_GUESTS_DIR: folder,
-  ULLAGE_ARTIFACTS_DIR: folder,
   ULLAGE_STATE_DIR: folder,
   ULLAGE_GUARDIAN_SCOPE: z.enum(['session', 'systemd']).optional(),
   ULLAGE_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(1),
@@ -48,13 +48,21 @@ export function readWorkerConfig(env: Readonly<Record<string, string | undefined
     })
     throw new WorkerConfigError(lines.join('\n'))
   }
+  const store = readStore(env)
   return {
     redis: data.ULLAGE_REDIS_URL,
     host: data.ULLAGE_HOST_ID,
     /** Folder of guest descriptors; a guest's id is the name of its file without `.json`. */
     guestsDir: data.ULLAGE_GUESTS_DIR,
-    /** Where finished dumps appear: one folder each, on one file system. */
-    artifactsDir: data.ULLAGE_ARTIFACTS_DIR,
+    /** Where finished dumps appear. */
+    store,
+    /** Where dumps wait that are encrypted or uploaded. Emptied at every start: of this worker alone. */
+    spoolDir: spoolFolder(store, data.ULLAGE_STATE_DIR),
+    /**
+     * Where it is settled which worker of a host and which attempt at a dump may publish: beside what is published where
+     * that is a folder, so that settings of other workers cannot get around it.
+     */
+    locksDir: join(store.place.kind === 'folder' ? store.place.folder : data.ULLAGE_STATE_DIR, '.locks'),
     /** Locks, and records of guests that are paused. */
     stateDir: data.ULLAGE_STATE_DIR,
     /** How guardians of paused guests are started; systemd ends all of a service, what it started in sessions included. */
@@ -70,5 +78,14 @@ export function readWorkerConfig(env: Readonly<Record<string, string | undefined
     /** How long running dumps may go on after SIGTERM before they are put back into the queue. */
     shutdownMs: data.ULLAGE_SHUTDOWN_SECONDS * 1000,
     logLevel: data.ULLAGE_LOG_LEVEL,
+  }
+}
+
+function readStore(env: Readonly<Record<string, string | undefined>>) {
+  try {
+    return readStoreConfig(env)
+  } catch (error) {
+    if (error instanceof StoreConfigError) throw new WorkerConfigError(error.message, { cause: error })
+    throw error
   }
 }

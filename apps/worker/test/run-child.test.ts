@@ -41,6 +41,7 @@ function dump(
       stateDir: folder,
       guardianScope: 'session',
       output,
+      delivery: { kind: 'inPlace' },
       options: dumpOptions.parse({}),
     },
     {

@@ -32,17 +32,23 @@ export class Service implements AsyncDisposable {
   readonly #running: Running[] = []
   #restartedRedis: { kill(signal: NodeJS.Signals): Promise<void> } | undefined
 
-  private constructor(redisUrl: string, redis?: LabRedis) {
+  readonly #env: Readonly<Record<string, string>>
+
+  private constructor(redisUrl: string, redis: LabRedis | undefined, env: Readonly<Record<string, string>>) {
     this.#redisUrl = redisUrl
     this.#redis = redis
+    this.#env = env
     mkdirSync(this.guestsDir)
     mkdirSync(this.artifactsDir)
   }
 
-  /** With a Redis of its own, or with the one at `redisUrl`, which is left as it is. */
-  static async start(options: { redisUrl?: string } = {}): Promise<Service> {
+  /**
+   * With a Redis of its own, or with the one at `redisUrl`, which is left as it is. `env`: settings of every process besides;
+   * with ULLAGE_ARTIFACTS they have no folder for artifacts.
+   */
+  static async start(options: { redisUrl?: string; env?: Readonly<Record<string, string>> } = {}): Promise<Service> {
     const redis = options.redisUrl === undefined ? await startRedis() : undefined
-    const service = new Service(options.redisUrl ?? redis?.url ?? '', redis)
+    const service = new Service(options.redisUrl ?? redis?.url ?? '', redis, options.env ?? {})
     try {
       await service.startApi()
       return service
@@ -91,9 +97,10 @@ export class Service implements AsyncDisposable {
       env: {
         PATH: process.env.PATH,
         ULLAGE_REDIS_URL: this.#redisUrl,
-        ULLAGE_ARTIFACTS_DIR: this.artifactsDir,
+        ...(this.#env['ULLAGE_ARTIFACTS'] === undefined && { ULLAGE_ARTIFACTS_DIR: this.artifactsDir }),
         ULLAGE_GUESTS_DIR: this.guestsDir,
         ULLAGE_STATE_DIR: join(this.folder, 'state'),
+        ...this.#env,
         ...env,
       },
     })

@@ -453,7 +453,7 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
-                /** @description QUEUE_UNREACHABLE: the queue does not answer; AUTH_UNREACHABLE: tokens cannot be checked now; AUDIT_UNWRITABLE: what is done cannot be written down */
+                /** @description QUEUE_UNREACHABLE: the queue does not answer; STORE_UNAVAILABLE: the place of artifacts does not answer; AUTH_UNREACHABLE: tokens cannot be checked now; AUDIT_UNWRITABLE: what is done cannot be written down */
                 503: {
                     headers: {
                         [name: string]: unknown;
@@ -705,7 +705,7 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
-                /** @description INTERNAL: something is wrong here */
+                /** @description ARTIFACT_UNREADABLE: the artifact cannot be used where it is kept; INTERNAL: something is wrong here */
                 500: {
                     headers: {
                         [name: string]: unknown;
@@ -714,7 +714,7 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
-                /** @description AUTH_UNREACHABLE: tokens cannot be checked now */
+                /** @description STORE_UNAVAILABLE: the place of artifacts does not answer; AUTH_UNREACHABLE: tokens cannot be checked now */
                 503: {
                     headers: {
                         [name: string]: unknown;
@@ -844,7 +844,7 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
-                /** @description INTERNAL: something is wrong here */
+                /** @description ARTIFACT_UNREADABLE: the artifact cannot be used where it is kept; INTERNAL: something is wrong here */
                 500: {
                     headers: {
                         [name: string]: unknown;
@@ -853,7 +853,7 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
-                /** @description AUTH_UNREACHABLE: tokens cannot be checked now */
+                /** @description STORE_UNAVAILABLE: the place of artifacts does not answer; AUTH_UNREACHABLE: tokens cannot be checked now */
                 503: {
                     headers: {
                         [name: string]: unknown;
@@ -961,7 +961,7 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
-                /** @description INTERNAL: something is wrong here */
+                /** @description ARTIFACT_UNREADABLE: the artifact cannot be used where it is kept; INTERNAL: something is wrong here */
                 500: {
                     headers: {
                         [name: string]: unknown;
@@ -970,7 +970,7 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
-                /** @description AUTH_UNREACHABLE: tokens cannot be checked now */
+                /** @description STORE_UNAVAILABLE: the place of artifacts does not answer; AUTH_UNREACHABLE: tokens cannot be checked now */
                 503: {
                     headers: {
                         [name: string]: unknown;
@@ -1699,7 +1699,7 @@ export interface components {
         };
         DumpProgressInput: {
             /** @enum {string} */
-            stage: "classify" | "write" | "verify";
+            stage: "classify" | "write" | "verify" | "store";
             done: number;
             total: number;
         };
@@ -1851,6 +1851,11 @@ export interface components {
                     text: string;
                 }[];
                 totalMs: number;
+                /**
+                 * Format: date-time
+                 * @description when retention removed the artifact and its report
+                 */
+                expiredAt?: string;
             } | null;
             links: {
                 self: string;
@@ -2018,7 +2023,7 @@ export interface components {
         };
         DumpProgress: {
             /** @enum {string} */
-            stage: "classify" | "write" | "verify";
+            stage: "classify" | "write" | "verify" | "store";
             done: number;
             total: number;
         };
@@ -2170,6 +2175,11 @@ export interface components {
                     text: string;
                 }[];
                 totalMs: number;
+                /**
+                 * Format: date-time
+                 * @description when retention removed the artifact and its report
+                 */
+                expiredAt?: string;
             } | null;
             links: {
                 self: string;

@@ -89,6 +89,7 @@ export const dumpResult = z.object({
   alarm: z.boolean(),
   warnings: z.array(warning),
   totalMs: milliseconds,
+  expiredAt: z.iso.datetime().optional().describe('when retention removed the artifact and its report'),
 })
 export type DumpResult = z.infer<typeof dumpResult>
 

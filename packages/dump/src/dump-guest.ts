@@ -8,6 +8,7 @@ import { DumpError } from './dump-error.ts'
 import { checkOptions, type DumpOptions } from './dump-options.ts'
 import { estimateArtifact } from './estimate.ts'
 import { examineGuest } from './examine-guest.ts'
+import { followedSink } from './followed-sink.ts'
 import { figuresOf, type GuestFigures } from './guest-figures.ts'
 import { hashFile } from './hash-file.ts'
 import { LocalArtifact, refuseUnlessFree } from './local-artifact.ts'
@@ -118,7 +119,8 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
     compression,
   })
   const start = { kdump: startKdump, flattened: startFlattened, elf: startElf }[options.format]
-  const startWriter = () => start(artifact, header, vmcoreFramesOf(source.plan))
+  const sink = followedSink(artifact, options.follower, estimate.atMostBytes)
+  const startWriter = () => start(sink, header, vmcoreFramesOf(source.plan))
   const copyBytes = lease?.mode === 'paused' ? options.memoryBytes : 0
   const { summary, copied } = await compressAndWrite({
     source,

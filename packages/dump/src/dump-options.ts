@@ -19,6 +19,14 @@ export interface DumpProgress {
   readonly total: number
 }
 
+/** Whoever takes an artifact away while it is written. It is whole, and every page of it read back, when the dump is done. */
+export interface ArtifactFollower {
+  /** Where the unfinished file can be opened, by this process, and how large it may become. Called once, before it is written. */
+  begin(file: { readonly path: string; readonly atMostBytes: number }): void
+  /** Bytes from `position` on were written, and never will be again. What it throws ends the dump. */
+  wrote(position: number, bytes: number): void
+}
+
 export interface DumpOptions {
   /** Path of the artifact: a file that does not exist in a folder that does. Only a dry run needs none. */
   readonly output?: string
@@ -49,6 +57,8 @@ export interface DumpOptions {
    * filter such a dump. Both are refused for other guests.
    */
   readonly pvTables: PvTablesMode
+  /** Told of the artifact while it is written. */
+  readonly follower?: ArtifactFollower
   /** Decides and estimates, writes no artifact. */
   readonly dryRun: boolean
   readonly signal?: AbortSignal

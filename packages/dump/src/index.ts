@@ -2,6 +2,7 @@ export { openDecompress } from './decompress.ts'
 export { DumpError, type DumpErrorCode } from './dump-error.ts'
 export { dumpGuest } from './dump-guest.ts'
 export {
+  type ArtifactFollower,
   type DumpFormat,
   type DumpOptions,
   type DumpProgress,

@@ -3,13 +3,22 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { answerOf, refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
+import { openArtifact, streamOf } from '../artifact-stream.ts'
 import { parseByteRange } from '../byte-range.ts'
 import type { DumpRecord, Journal } from '../journal.ts'
 import { ApiProblem } from '../problem.ts'
 import { dumpParams, requireDump } from './dumps.ts'
 
 /** Why a published file is not served. */
-const unpublished = ['REQUEST_INVALID', 'DUMP_UNKNOWN', 'DUMP_UNFINISHED', 'NO_ARTIFACT', 'ARTIFACT_GONE'] as const
+const unpublished = [
+  'REQUEST_INVALID',
+  'DUMP_UNKNOWN',
+  'DUMP_UNFINISHED',
+  'NO_ARTIFACT',
+  'ARTIFACT_GONE',
+  'ARTIFACT_UNREADABLE',
+  'STORE_UNAVAILABLE',
+] as const
 
 /** A client that takes nothing for so long is cut off. */
 const STALLED_AFTER_MS = 60_000
@@ -57,16 +66,7 @@ export function dumpFileRoutes(
           headers: { 'content-range': `bytes */${bytes}`, 'accept-ranges': 'bytes' },
         })
       }
-      const artifact = await published.openArtifact(dump.id)
-      if (!artifact) throw gone(dump)
-      const { size } = await artifact.stat().catch(async (error: unknown) => {
-        await artifact.close()
-        throw error
-      })
-      if (size !== bytes) {
-        await artifact.close()
-        throw new ApiProblem('ARTIFACT_GONE', `expected an artifact of ${bytes} bytes, found ${size}`)
-      }
+      const artifact = await openArtifact(published, { id: dump.id, bytes })
       const { startByte, endByte } = range ?? { startByte: 0, endByte: bytes }
       // The digest of content that is the whole file; that of a part would cost reading it twice.
       if (range) reply.code(206).header('content-range', `bytes ${startByte}-${endByte - 1}/${bytes}`)
@@ -82,9 +82,9 @@ export function dumpFileRoutes(
         await artifact.close()
         return sendNothing(reply)
       }
-      // An answer that is closed, by the client or by this, closes the file.
+      // An answer that is closed, by the client or by this, closes the artifact.
       reply.raw.setTimeout(stalledAfterMs, () => reply.raw.destroy())
-      return reply.send(artifact.createReadStream({ start: startByte, end: endByte - 1, highWaterMark: 1 << 20 }))
+      return reply.send(streamOf(artifact, startByte, endByte))
     },
   })
 
@@ -132,6 +132,9 @@ function requirePublished(journal: Journal, id: string) {
   if (dump.state !== 'succeeded' || !dump.result) {
     throw new ApiProblem('NO_ARTIFACT', `dump ${id} is ${dump.state}`, { members: { failure: dump.failure } })
   }
+  const { expiredAt } = dump.result
+  if (expiredAt !== undefined)
+    throw new ApiProblem('ARTIFACT_GONE', `retention removed the artifact of dump ${id} at ${expiredAt}`)
   return { ...dump, result: dump.result }
 }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { dumpId, dumpRequest, dumpResource, dumpState, guestId, hostId, isFinished } from '@ullage/dump-job'
+import { StoreError } from '@ullage/artifact-store'
 import { z } from 'zod'
 import { refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
@@ -175,7 +176,13 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
           200: dumpResource,
           202: dumpResource,
           204: z.null(),
-          ...refusals(...bodyRefusals, 'DUMP_UNKNOWN', 'ARTIFACT_UNREMOVABLE', 'QUEUE_UNREACHABLE'),
+          ...refusals(
+            ...bodyRefusals,
+            'DUMP_UNKNOWN',
+            'ARTIFACT_UNREMOVABLE',
+            'QUEUE_UNREACHABLE',
+            'STORE_UNAVAILABLE',
+          ),
         },
       },
     },
@@ -184,6 +191,7 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
       if (isFinished(dump.state)) {
         // The artifact first: a record without its artifact can be removed again, the reverse is an orphan.
         await published.remove(dump.id).catch((cause: unknown) => {
+          if (cause instanceof StoreError && cause.code === 'STORE_UNAVAILABLE') throw cause
           const detail = `the files of dump ${dump.id} cannot be removed, so its record is kept`
           throw new ApiProblem('ARTIFACT_UNREMOVABLE', detail, { cause })
         })

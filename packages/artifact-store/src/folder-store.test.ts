@@ -4,17 +4,28 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { PublishedReport } from '@ullage/dump-job'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { ArtifactFolder } from './artifact-folder.ts'
+import { FolderStore } from './folder-store.ts'
+import { Keyring } from './keyring.ts'
 
 let path: string
-let folder: ArtifactFolder
+let folder: FolderStore
 const dump = randomUUID()
 beforeEach(async () => {
   path = mkdtempSync(join(tmpdir(), 'ullage-artifacts-'))
-  folder = new ArtifactFolder(path, 'h1')
+  folder = storeOf('h1')
   await folder.prepare()
 })
 afterEach(() => rmSync(path, { recursive: true }))
+
+const delivered = { storedBytes: 0, parts: [] }
+
+function storeOf(host: string): FolderStore {
+  return new FolderStore({
+    folder: path,
+    keys: new Keyring([]),
+    writer: { host, spoolDir: join(path, '.spool', host) },
+  })
+}
 
 function reportOf(bytes: number): PublishedReport {
   return {
@@ -35,11 +46,11 @@ function reportOf(bytes: number): PublishedReport {
 test('an attempt is invisible until it is published, then whole', async () => {
   const attempt = await folder.begin(dump)
   writeFileSync(attempt.output, 'content')
-  expect(readdirSync(path)).toEqual(['.partial'])
-  expect(await folder.published(dump)).toBeUndefined()
-  expect(await attempt.publish(reportOf(7))).toEqual(reportOf(7))
+  expect(readdirSync(path)).toEqual(['.partial', '.spool'])
+  expect(await folder.report(dump)).toBeUndefined()
+  expect(await attempt.publish(reportOf(7), delivered)).toEqual(reportOf(7))
   await attempt.remove()
-  expect(await folder.published(dump)).toEqual(reportOf(7))
+  expect(await folder.report(dump)).toEqual(reportOf(7))
   expect(readFileSync(join(path, dump, 'vmcore'), 'utf8')).toBe('content')
   expect(statSync(join(path, dump, 'vmcore')).mode & 0o777).toBe(0o640)
 })
@@ -48,8 +59,8 @@ test('of two attempts the first to publish stands, and the second gets its repor
   const [first, second] = [await folder.begin(dump), await folder.begin(dump)]
   writeFileSync(first.output, 'first')
   writeFileSync(second.output, 'the second')
-  await first.publish(reportOf(5))
-  expect(await second.publish(reportOf(10))).toEqual(reportOf(5))
+  await first.publish(reportOf(5), delivered)
+  expect(await second.publish(reportOf(10), delivered)).toEqual(reportOf(5))
   await second.remove()
   expect(readFileSync(join(path, dump, 'vmcore'), 'utf8')).toBe('first')
   expect(readdirSync(join(path, '.partial', 'h1'))).toEqual([])
@@ -57,13 +68,13 @@ test('of two attempts the first to publish stands, and the second gets its repor
 
 test('an attempt that fails to publish leaves nothing under the final name', async () => {
   const attempt = await folder.begin(dump)
-  await expect(attempt.publish(reportOf(0))).rejects.toMatchObject({ code: 'ENOENT' })
+  await expect(attempt.publish(reportOf(0), delivered)).rejects.toMatchObject({ code: 'ENOENT' })
   await attempt.remove()
   expect(existsSync(join(path, dump))).toBe(false)
 })
 
 test('at its start a host removes what its own attempts left, and nothing else', async () => {
-  const other = new ArtifactFolder(path, 'h2')
+  const other = storeOf('h2')
   await other.prepare()
   const theirs = await other.begin(dump)
   writeFileSync(theirs.output, 'at work')
