@@ -3,8 +3,10 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { decryptFile, Keyring, readKeyFile } from '@ullage/artifact-store'
 import { kindOf } from '@ullage/lab'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { expectWhole, files, keyFile, onS3, proxy, server, service, start } from './storage-service.ts'
+
+vi.setConfig({ testTimeout: 300_000 })
 
 /** Dumps of a kept guest, by the real engine, to an S3 server and to a folder, encrypted in both. */
 function damage(path: string, at: number): void {
@@ -14,9 +16,10 @@ function damage(path: string, at: number): void {
 }
 
 test('S3, encrypted: parts go while the dump is written; what is served is whole; deleting it leaves nothing', async () => {
-  await start(onS3())
-  const posted = await service.dump({ guest: 'kept', compression: 'none' })
-  const dump = await service.untilState(posted.id, ['succeeded'], 110_000)
+  // Time enough for a busy machine: nothing is to fail here.
+  await start({ ...onS3(), ULLAGE_S3_TIMEOUT_SECONDS: '30' })
+  const posted = await service.dump({ guest: 'kept', level: 1, compression: 'none' })
+  const dump = await service.untilState(posted.id, ['succeeded'], 240_000)
   await expectWhole(dump)
   const parts = proxy.seen
     .filter(({ url }) => kindOf(url) === 'part')
@@ -33,7 +36,7 @@ test('S3, encrypted: parts go while the dump is written; what is served is whole
 test('a folder, encrypted: what is served is whole, what is kept is not readable, ullage decrypt gives it back', async () => {
   await start({ ULLAGE_KEY_FILE: keyFile })
   const posted = await service.dump({ guest: 'kept' })
-  const dump = await service.untilState(posted.id, ['succeeded'], 110_000)
+  const dump = await service.untilState(posted.id, ['succeeded'], 240_000)
   await expectWhole(dump)
   const kept = join(service.artifactsDir, dump.id, 'vmcore')
   expect(readFileSync(kept).includes('Linux version')).toBe(false)

@@ -47,7 +47,7 @@ export function open(
     ULLAGE_ARTIFACTS: `s3://bucket/${prefix}`,
     ULLAGE_S3_ENDPOINT: proxy.endpoint,
     ULLAGE_S3_PART_BYTES: String(PART_BYTES),
-    ULLAGE_S3_TIMEOUT_SECONDS: '1',
+    ULLAGE_S3_TIMEOUT_SECONDS: '6',
     ULLAGE_S3_ATTEMPTS: '3',
     AWS_ACCESS_KEY_ID: server.credentials.accessKeyId,
     AWS_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
