@@ -29,16 +29,19 @@ export class Service implements AsyncDisposable {
   url = ''
   #api: Running | undefined
   readonly #running: Running[] = []
+  readonly #apiEnv: Record<string, string>
   #restartedRedis: { kill(signal: NodeJS.Signals): Promise<void> } | undefined
 
-  private constructor(redis: LabRedis) {
+  private constructor(redis: LabRedis, apiEnv: Record<string, string>) {
     this.redis = redis
+    this.#apiEnv = apiEnv
     mkdirSync(this.guestsDir)
     mkdirSync(this.artifactsDir)
   }
 
-  static async start(): Promise<Service> {
-    const service = new Service(await startRedis())
+  /** `redis` instead of one of its own, which disposing it ends, too; `apiEnv` is added to the environment of its APIs. */
+  static async start(options: { redis?: LabRedis; apiEnv?: Record<string, string> } = {}): Promise<Service> {
+    const service = new Service(options.redis ?? (await startRedis()), options.apiEnv ?? {})
     try {
       await service.startApi()
       return service
@@ -54,7 +57,7 @@ export class Service implements AsyncDisposable {
   }
 
   async startApi(): Promise<Running> {
-    const api = this.start(API_MAIN, { ULLAGE_API_LISTEN: '127.0.0.1:0' })
+    const api = this.start(API_MAIN, { ULLAGE_API_LISTEN: '127.0.0.1:0', ...this.#apiEnv })
     await until(
       () => `the API listens: ${api.log()}`,
       () => /"url":"([^"]+)"/.test(api.log()),
