@@ -267,9 +267,9 @@ export class Journal implements Disposable {
     return this.#database.prepare(`DELETE FROM dumps WHERE id = ? AND state NOT IN (${active})`).run(id).changes === 1
   }
 
-  /** Throws when the database does not answer. */
+  /** Throws when the database cannot be written: it is, with what it says already. */
   check(): void {
-    this.#database.prepare('SELECT 1').get()
+    this.#database.exec(`PRAGMA synchronous = NORMAL; PRAGMA user_version = ${VERSION}`)
   }
 
   [Symbol.dispose](): void {

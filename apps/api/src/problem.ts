@@ -17,6 +17,7 @@ export const problems = {
   MEDIA_TYPE: [415, 'the body is not JSON', 'send Content-Type: application/json'],
   HOST_UNREACHABLE: [503, "the guest's host does not answer", 'start the worker on that host, then try again'],
   QUEUE_UNREACHABLE: [503, 'the queue does not answer', 'try again in some seconds'],
+  JOURNAL_UNWRITABLE: [503, 'the journal cannot be written', 'free space where the journal is, then try again'],
   PAGES_FAILED: [502, 'the worker could not tell', 'see the reason; it is the guest that has it'],
   PAGES_TIMEOUT: [504, 'the worker did not answer in time', 'try again when the host is less busy'],
   INTERNAL: [500, 'something is wrong here', "see the service's log"],

@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
+import { isJournalFailure } from './journal-failure.ts'
 import { ApiProblem, type ProblemCode } from './problem.ts'
 
 /** Codes of Fastify's own refusals that have a row of ours. */
@@ -39,6 +40,9 @@ function toProblem(error: FastifyError | ApiProblem): ApiProblem {
   if (hasZodFastifySchemaValidationErrors(error)) {
     const found = error.validation.map(({ instancePath, message }) => `${instancePath || '/'}: ${message ?? 'wrong'}`)
     return new ApiProblem('REQUEST_INVALID', `${error.validationContext ?? 'request'} ${found.join('; ')}`)
+  }
+  if (isJournalFailure(error)) {
+    return new ApiProblem('JOURNAL_UNWRITABLE', `nothing was accepted or changed: ${error.message}`, { cause: error })
   }
   const code = byFastifyCode[error.code]
   if (code) return new ApiProblem(code, error.message)

@@ -130,13 +130,19 @@ export class FaultBench implements AsyncDisposable {
 
   /** A guest of the double, announced, whose attempts end as told. Returns its name. */
   async double(...attempts: string[]): Promise<string> {
-    const name = `double-${++this.#doubles}`
-    this.service.describeDouble(name, ...attempts)
+    const name = this.describeDouble(...attempts)
     await until(
       `${name} is announced`,
       async () => (await this.service.request(`/v1/guests/${name}`)).status === 200,
       20_000,
     )
+    return name
+  }
+
+  /** The same, announced as soon as its worker gets to it. */
+  describeDouble(...attempts: string[]): string {
+    const name = `double-${++this.#doubles}`
+    this.service.describeDouble(name, ...attempts)
     return name
   }
 
@@ -223,7 +229,7 @@ export class FaultBench implements AsyncDisposable {
 
   /** Records of paused guests that lie in the state folder. */
   pauseRecords(): string[] {
-    const folder = join(this.service.folder, 'state')
+    const folder = this.#options.workerEnv?.ULLAGE_STATE_DIR ?? join(this.service.folder, 'state')
     return existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.paused.json')) : []
   }
 

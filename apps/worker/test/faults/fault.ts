@@ -1,7 +1,7 @@
 import { appendFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import type { FaultBench } from './fault-bench.ts'
-import { type Findings, type TellsOptions, whatTheServiceTells } from './what-the-service-tells.ts'
+import { type Findings, whatTheServiceTells } from './what-the-service-tells.ts'
 
 /** How often each fault is done, and the file to which a line of JSON is added for each time. Set by `npm run faults`. */
 const TIMES = Number(process.env.ULLAGE_FAULTS_TIMES ?? 1)
@@ -15,19 +15,15 @@ export interface FaultResult extends Findings {
   readonly fault: string
 }
 
-export type Harm = (bench: FaultBench) => Promise<TellsOptions | undefined>
+/** Harms the service, and returns when the fault is over and what was killed runs again. */
+export type Harm = (bench: FaultBench) => Promise<void>
 
 /**
  * A test that harms the service on `bench` and then holds it to everything that must be so whatever has happened.
- * `harm` returns when the fault is over and what was killed runs again; it may tell which dump has to succeed after it.
  */
-export function fault(
-  name: string,
-  bench: () => FaultBench,
-  harm: Harm,
-): void {
+export function fault(name: string, bench: () => FaultBench, harm: Harm): void {
   test(
-    name,
+    `${name}`,
     async () => {
       for (let time = 0; time < TIMES; time++) {
         bench().begin()
@@ -49,11 +45,10 @@ export function fault(
 /** What did not go as the fault's own test expects is a finding, too: what is left behind then counts all the more. */
 async function tryOnce(bench: FaultBench, harm: Harm): Promise<Findings> {
   const unexpected: string[] = []
-  const options = await harm(bench).catch((error: unknown) => {
+  await harm(bench).catch((error: unknown) => {
     unexpected.push(error instanceof Error ? error.message : String(error))
-    return undefined
   })
-  const findings = await whatTheServiceTells(bench, options)
+  const findings = await whatTheServiceTells(bench)
   return { ...findings, wrong: [...unexpected, ...findings.wrong] }
 }
 

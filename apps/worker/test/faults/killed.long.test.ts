@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect } from 'vitest'
 import { isAlive, until } from '../start-service.ts'
 import { crashCodec } from './crash-codec.ts'
 import { fault } from './fault.ts'
-import { FaultBench, REAL_GUEST } from './fault-bench.ts'
+import { FaultBench } from './fault-bench.ts'
 
 /** Each process of the service dies without a word while a real guest is dumped. */
 const RESUMED_WITHIN_MS = 2_000
@@ -29,7 +29,6 @@ fault(
     await until('the dump process is gone', () => !isAlive(pid), RESUMED_WITHIN_MS)
     await bench.startWorker()
     expect(await bench.service.untilState(dump.id, ['succeeded'])).toMatchObject({ attempts: 2 })
-    return undefined
   },
 )
 
@@ -43,7 +42,6 @@ fault(
     process.kill(pid, 'SIGKILL')
     await runsAgain()
     expect(await bench.service.untilState(dump.id, ['succeeded'])).toMatchObject({ attempts: 2 })
-    return undefined
   },
 )
 
@@ -59,7 +57,6 @@ if (process.arch === 'x64') {
       const made = await bench.service.untilState(dump.id, ['succeeded'])
       expect(made).toMatchObject({ attempts: 2 })
       expect(bench.worker.log()).toContain('the dump process ended early (SIGSEGV)')
-      return undefined
     },
   )
 }
@@ -73,7 +70,6 @@ fault(
     await bench.service.api.kill('SIGKILL')
     await bench.service.startApi()
     await bench.service.untilState(dump.id, ['succeeded'])
-    return undefined
   },
 )
 
@@ -86,7 +82,6 @@ fault(
     await bench.redis.kill()
     await bench.redis.revive()
     await bench.service.untilState(dump.id, ['succeeded'])
-    return undefined
   },
 )
 
@@ -100,7 +95,6 @@ fault(
     expect(await bench.redis.ask((client) => client.del(`ullage-jobs:dump-h1:${dump.id}:lock`))).toBe(1)
     await until('the attempt has ended', () => !isAlive(pid), 20_000)
     expect(await bench.service.untilState(dump.id, ['succeeded'])).toMatchObject({ attempts: 2 })
-    return undefined
   },
 )
 
@@ -114,6 +108,5 @@ fault(
     const failed = await bench.service.untilState(dump.id, ['failed'])
     expect(failed.failure?.code).toMatch(/^(UNAVAILABLE|GUEST_NOT_FOUND)$/)
     await bench.bootGuest()
-    return { probe: { guest: REAL_GUEST } }
   },
 )

@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { afterAll, beforeAll, expect } from 'vitest'
-import { until } from '../start-service.ts'
+import { afterAll, beforeAll } from 'vitest'
 import { fault } from './fault.ts'
 import { FaultBench } from './fault-bench.ts'
 
@@ -17,50 +16,14 @@ function link() {
 }
 
 fault(
-  'the link to Redis is cut for longer than a lock lasts',
-  () => bench,
-  async () => {
-    const probe = { guest: await bench.double('succeed') }
-    const dump = await bench.dump({ guest: await bench.double('hang', 'succeed') })
-    await bench.untilStage(dump, 'write')
-    link().cut()
-    await delay(4_000)
-    link().mend()
-    expect(await bench.service.untilState(dump.id, ['succeeded'])).toMatchObject({ attempts: 2 })
-    return { probe }
-  },
-)
-
-fault(
   'the link to Redis is cut while a dump ends',
   () => bench,
   async () => {
-    const probe = { guest: await bench.double('succeed') }
     const dump = await bench.dump({ guest: await bench.double('slow', 'succeed') })
     await bench.untilStage(dump, 'write')
     link().cut()
     await delay(4_000)
     link().mend()
     await bench.service.untilState(dump.id, ['succeeded'])
-    return { probe }
-  },
-)
-
-fault(
-  'connections to Redis are forgotten on the way, and new ones work',
-  () => bench,
-  async () => {
-    const probe = { guest: await bench.double('succeed') }
-    const dump = await bench.dump({ guest: await bench.double('hang', 'succeed') })
-    await bench.untilStage(dump, 'write')
-    link().swallow()
-    await delay(1_000)
-    link().mend()
-    await until(
-      () => `the worker finds a way to Redis again: ${bench.worker.log().slice(-3_000)}`,
-      async () => (await bench.service.show(dump.id)).state === 'succeeded',
-      60_000,
-    )
-    return { probe }
   },
 )
