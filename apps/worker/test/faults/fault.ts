@@ -21,7 +21,7 @@ export type Harm = (bench: FaultBench) => Promise<void>
 /**
  * A test that harms the service on `bench` and then holds it to everything that must be so whatever has happened.
  */
-export function fault(name: string, bench: () => FaultBench, harm: Harm): void {
+export function fault(name: string, bench: () => FaultBench, harm: Harm, onceWithinMs = ONCE_WITHIN_MS): void {
   test(
     `${name}`,
     async () => {
@@ -38,7 +38,7 @@ export function fault(name: string, bench: () => FaultBench, harm: Harm): void {
         })
       }
     },
-    TIMES * ONCE_WITHIN_MS,
+    TIMES * onceWithinMs,
   )
 }
 
