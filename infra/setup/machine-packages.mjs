@@ -19,6 +19,7 @@ const NEEDED = [
   { debian: 'zstd', command: 'zstd' },
   { debian: 'util-linux', command: 'setpriv' },
   { debian: 'mount', command: 'swapon', without: 'tests with real swap and with a full file system fail' },
+  { debian: 'faketime', command: 'faketime', without: 'tests in which a clock jumps fail' },
   { debian: 'python3', command: 'python3', without: 'tests that look at another process’s memory fail' },
   { debian: 'openssl', command: 'openssl', without: 'tests of TLS fail' },
   { debian: 'liblzo2-2', library: 'liblzo2.so.2', without: 'dumps cannot be compressed with lzo' },

@@ -8,6 +8,9 @@ export type RedisClient = Redis | Cluster
 /** A command that Redis has not answered by then has failed, in milliseconds. */
 const ANSWER_WITHIN_MS = 5_000
 
+/** A connection on which nothing was answered for so long is made anew, in milliseconds: its way may be forgotten. */
+const SILENT_MS = 15_000
+
 const retryAfterMs = (times: number) => Math.min(times * 200, 3_000)
 
 /**
@@ -43,6 +46,7 @@ function connectServer(address: RedisServerAddress): Redis {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 1,
     commandTimeout: ANSWER_WITHIN_MS,
+    socketTimeout: SILENT_MS,
     retryStrategy: retryAfterMs,
     sentinelRetryStrategy: retryAfterMs,
     // A master that became a replica is left for the new one.
@@ -53,7 +57,7 @@ function connectServer(address: RedisServerAddress): Redis {
 
 function connectCluster({ nodes, ...common }: RedisClusterAddress): Cluster {
   return new Cluster(nodes, {
-    redisOptions: { ...common, commandTimeout: ANSWER_WITHIN_MS },
+    redisOptions: { ...common, commandTimeout: ANSWER_WITHIN_MS, socketTimeout: SILENT_MS },
     enableOfflineQueue: false,
     clusterRetryStrategy: retryAfterMs,
     ...(common.tls && {

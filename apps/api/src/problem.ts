@@ -35,6 +35,7 @@ export const problems = {
   QUEUE_UNREACHABLE: [503, 'the queue does not answer', 'try again in some seconds'],
   AUTH_UNREACHABLE: [503, 'tokens cannot be checked now', 'try again in some seconds'],
   AUDIT_UNWRITABLE: [503, 'what is done cannot be written down', 'make room for the audit log, then try again'],
+  JOURNAL_UNWRITABLE: [503, 'the journal cannot be written', 'free space where the journal is, then try again'],
   PAGES_FAILED: [502, 'the worker could not tell', 'see the reason; it is the guest that has it'],
   PAGES_TIMEOUT: [504, 'the worker did not answer in time', 'try again when the host is less busy'],
   INTERNAL: [500, 'something is wrong here', "see the service's log"],

@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { StoreError } from '@ullage/artifact-store'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
+import { isJournalFailure } from './journal-failure.ts'
 import { setSecurityHeaders } from './security-headers.ts'
 import { ApiProblem, type ProblemCode } from './problem.ts'
 
@@ -56,6 +57,9 @@ function toProblem(error: FastifyError | ApiProblem): ApiProblem {
     const found = error.validation.map(({ instancePath, message }) => `${instancePath || '/'}: ${message ?? 'wrong'}`)
     const detail = `${error.validationContext ?? 'request'} ${found.join('; ')}`
     return new ApiProblem('REQUEST_INVALID', detail.slice(0, DETAIL_CHARACTERS))
+  }
+  if (isJournalFailure(error)) {
+    return new ApiProblem('JOURNAL_UNWRITABLE', `nothing was accepted or changed: ${error.message}`, { cause: error })
   }
   const detail = error.message.slice(0, DETAIL_CHARACTERS)
   const code = byFastifyCode[error.code]

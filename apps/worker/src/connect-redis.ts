@@ -8,6 +8,12 @@ export type RedisClient = Redis | Cluster
 const retryAfterMs = (times: number) => Math.min(times * 200, 3_000)
 
 /**
+ * A Redis that leaves a command unanswered for so long is connected to anew, in milliseconds: a way that a router has
+ * forgotten answers nothing, for ever. Longer than BullMQ waits for a job, shorter than what makes a host unreachable.
+ */
+const SILENT_MS = 15_000
+
+/**
  * A client that never gives up on its own: commands wait while Redis is away, as BullMQ's workers need. The first
  * connection is made in the background.
  */
@@ -35,6 +41,7 @@ function connectServer(address: RedisServerAddress): Redis {
   const options = {
     ...address,
     maxRetriesPerRequest: null,
+    socketTimeout: SILENT_MS,
     retryStrategy: retryAfterMs,
     sentinelRetryStrategy: retryAfterMs,
     // A master that became a replica is left for the new one.

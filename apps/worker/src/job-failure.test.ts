@@ -27,6 +27,13 @@ test('an error without a code fails for good as INTERNAL', () => {
   })
 })
 
+test.each(['ENOSPC', 'EDQUOT'])('%s, met by worker or child, fails as NO_SPACE', (code) => {
+  const own = toJobError(Object.assign(new Error('write failed'), { code }), 1)
+  expect(own).toBeInstanceOf(UnrecoverableError)
+  expect(own.message).toBe('NO_SPACE: a disk of this host is full: write failed')
+  expect(toJobError(new AttemptError(code, 'write failed'), 1).message).toBe(own.message)
+})
+
 test('what the first attempt failed of stays in the reason', () => {
   const first = toJobError(new AttemptError('UNAVAILABLE', 'qemu closed the socket'), 1)
   const second = toJobError(new AttemptError('CHILD_DIED', 'killed'), 2, first.message)

@@ -1,6 +1,7 @@
 import { StoreError } from '@ullage/artifact-store'
 import { type DumpFailure, reasonOfFailure, toFailure } from '@ullage/dump-job'
 import { UnrecoverableError } from 'bullmq'
+import { errnoOf } from './errno-of.ts'
 
 /** An attempt that ended without an artifact, for a reason that clients are told. */
 export class AttemptError extends Error {
@@ -44,16 +45,27 @@ const attemptsByCode: Readonly<Record<string, number>> = {
  * `earlier` is the reason of the attempt before, if there was one: what it failed of first stays part of the reason.
  */
 export function toJobError(error: unknown, attempt: number, earlier?: string): Error {
-  const failure =
-    error instanceof AttemptError
-      ? error.failure
-      : error instanceof StoreError
-        ? toFailure(error.code, error.message)
-        : toFailure('INTERNAL', error instanceof Error ? error.message : String(error))
+  const failure = failureOf(error)
   const reason = withFirst(failure, earlier)
   return attempt < (attemptsByCode[failure.code] ?? 1)
     ? new Error(reason, { cause: error })
     : Object.assign(new UnrecoverableError(reason), { cause: error })
+}
+
+/** What the system says, in our and in the child's calls, when there is no room. */
+const FULL: readonly (string | undefined)[] = ['ENOSPC', 'EDQUOT']
+
+function failureOf(error: unknown): DumpFailure {
+  const told =
+    error instanceof AttemptError
+      ? error.failure
+      : error instanceof StoreError
+        ? toFailure(error.code, error.message)
+        : undefined
+  const message = told?.message ?? (error instanceof Error ? error.message : String(error))
+  if (FULL.includes(told?.code ?? errnoOf(error)))
+    return toFailure('NO_SPACE', `a disk of this host is full: ${message}`)
+  return told ?? toFailure('INTERNAL', message)
 }
 
 const FIRST = '; first attempt: '

@@ -135,11 +135,17 @@ async function findDescriptor(guestsDir: string, guest: string): Promise<string>
 
 /** Publication is what must not happen twice: the last look at the lock is just before it. */
 async function stillOurs(job: Job, token: string, lockMs: number): Promise<void> {
-  // It is 0, and no error, when somebody else has the lock or nobody.
-  if ((await job.extendLock(token, lockMs)) !== 1) throw lockLost(undefined)
+  let held: number
+  try {
+    held = await job.extendLock(token, lockMs)
+  } catch (error) {
+    throw lockLost(error)
+  }
+  // A lock that is somebody else's, or gone, is no error to BullMQ: it answers 0.
+  if (held !== 1) throw lockLost()
 }
 
-function lockLost(cause: unknown): AttemptError {
+function lockLost(cause?: unknown): AttemptError {
   const message = 'the queue gave this job away while it ran; what this attempt made is not published'
-  return new AttemptError('LOCK_LOST', message, { cause })
+  return new AttemptError('LOCK_LOST', message, cause === undefined ? {} : { cause })
 }

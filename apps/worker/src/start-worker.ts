@@ -15,6 +15,7 @@ import { announceHost } from './announce-host.ts'
 import { connectRedis } from './connect-redis.ts'
 import { type DescribedGuest, GuestFolder } from './guest-folder.ts'
 import { hearCancelOrders } from './hear-cancel-orders.ts'
+import { holdLock } from './hold-lock.ts'
 import { takeHostLock } from './host-lock.ts'
 import { readWorkerIds, reclaimJobs, writeWorkerIds } from './reclaim-jobs.ts'
 import { refuseEvictingRedis } from './refuse-evicting-redis.ts'
@@ -110,17 +111,23 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     autorun: false,
     name: host,
   }
+  const endLost = (job: string) => {
+    if (dumps.cancelJob(job, stopReasons.lockLost)) log.error({ job }, 'the lock is lost: the attempt is ended')
+  }
   const context = { config, redis, artifacts, childModule, log, announce }
   const dumps = new Worker(
     dumpQueueName(host),
     async (job, token, signal) => {
       if (!job.id || !token || !signal) throw new Error('BullMQ gave a job without id, token or signal')
-      running.add(job.id)
-      announce(job.id)
+      const { id } = job
+      running.add(id)
+      announce(id)
+      const held = holdLock(job, { token, lockMs, lost: () => endLost(id), log })
       try {
         return await runDumpJob(context, job, token, signal)
       } finally {
-        running.delete(job.id)
+        held[Symbol.dispose]()
+        running.delete(id)
       }
     },
     { ...common, concurrency: config.concurrency },

@@ -10,7 +10,7 @@ const descriptor = z.object({
   tenant: z.string().optional(),
   /** Ends the n-th attempt (from 1) with the n-th of these; the last one holds for all that follow. */
   attempts: z
-    .array(z.enum(['succeed', 'slow', 'hang', 'crash', 'exit', 'block', 'unavailable', 'unsupported', 'odd', 'silent']))
+    .array(z.enum(['succeed', 'slow', 'long', 'hang', 'crash', 'exit', 'block', 'unavailable', 'unsupported', 'odd', 'silent']))
     .min(1),
   /** File in which attempts are counted. */
   counter: z.string(),
@@ -18,7 +18,11 @@ const descriptor = z.object({
 type Descriptor = z.infer<typeof descriptor>
 type Guest = Descriptor & AsyncDisposable
 
-const SLOW_MS = 8_000
+/** How long an attempt that is `slow` shows progress before it succeeds, in milliseconds. */
+const SLOW_MS = 3_000
+/** How long one that is `long` takes, longer than a lock lasts in these tests, in milliseconds. */
+const LONG_MS = 8_000
+
 const CONTENT = Buffer.from('what the double dumps')
 
 serveParent<Descriptor, Guest>({
@@ -40,14 +44,14 @@ serveParent<Descriptor, Guest>({
     if (ending === 'unsupported') throw Object.assign(new Error('the double is too old'), { code: 'UNSUPPORTED' })
     if (ending === 'odd') throw new Error('something nobody thought of')
     try {
-      if (ending === 'hang') await beat(onProgress, signal)
+      if (ending === 'hang') await beat(onProgress, signal, Number.POSITIVE_INFINITY)
+      if (ending === 'slow') await beat(onProgress, signal, SLOW_MS)
       if (ending === 'silent') await delay(1e8, undefined, signal ? { signal } : {})
     } catch (error) {
       await rm(output)
       throw error
     }
-    // Longer than a lock lasts in these tests.
-    if (ending === 'slow') await delay(SLOW_MS)
+    if (ending === 'long') await delay(LONG_MS)
     await writeFile(output, CONTENT)
     return reportOf(output, { level, compression, format, trust })
   },
@@ -62,9 +66,11 @@ serveParent<Descriptor, Guest>({
 
 async function beat(
   onProgress: ((p: { stage: 'write'; done: number; total: number }) => void) | undefined,
-  signal?: AbortSignal,
+  signal: AbortSignal | undefined,
+  forMs: number,
 ) {
-  for (let done = 0; ; done++) {
+  const end = performance.now() + forMs
+  for (let done = 0; performance.now() < end; done++) {
     onProgress?.({ stage: 'write', done, total: 1e6 })
     await delay(50, undefined, signal ? { signal } : {})
   }

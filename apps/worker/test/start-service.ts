@@ -20,6 +20,17 @@ export interface Running {
   kill(signal: NodeJS.Signals, whom?: 'process' | 'group'): Promise<void>
 }
 
+export interface ServiceOptions {
+  /** Instead of a Redis of its own; disposing the service ends it, too. */
+  readonly redis?: LabRedis
+  /** The address of a Redis that is left as it is. */
+  readonly redisUrl?: string
+  /** Settings of its APIs besides. */
+  readonly apiEnv?: Readonly<Record<string, string>>
+  /** Settings of every process besides; with ULLAGE_ARTIFACTS they have no folder for artifacts. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
 /** A Redis, an API and what a worker needs, in folders of their own; disposing it ends and removes all of it. */
 export class Service implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'ullage-service-'))
@@ -30,25 +41,26 @@ export class Service implements AsyncDisposable {
   url = ''
   #api: Running | undefined
   readonly #running: Running[] = []
+  readonly #apiEnv: Readonly<Record<string, string>>
   #restartedRedis: { kill(signal: NodeJS.Signals): Promise<void> } | undefined
 
   readonly #env: Readonly<Record<string, string>>
 
-  private constructor(redisUrl: string, redis: LabRedis | undefined, env: Readonly<Record<string, string>>) {
+  private constructor(
+    redisUrl: string,
+    { redis, apiEnv = {}, env = {} }: Pick<ServiceOptions, 'redis' | 'apiEnv' | 'env'>,
+  ) {
     this.#redisUrl = redisUrl
     this.#redis = redis
+    this.#apiEnv = apiEnv
     this.#env = env
     mkdirSync(this.guestsDir)
     mkdirSync(this.artifactsDir)
   }
 
-  /**
-   * With a Redis of its own, or with the one at `redisUrl`, which is left as it is. `env`: settings of every process besides;
-   * with ULLAGE_ARTIFACTS they have no folder for artifacts.
-   */
-  static async start(options: { redisUrl?: string; env?: Readonly<Record<string, string>> } = {}): Promise<Service> {
-    const redis = options.redisUrl === undefined ? await startRedis() : undefined
-    const service = new Service(options.redisUrl ?? redis?.url ?? '', redis, options.env ?? {})
+  static async start(options: ServiceOptions = {}): Promise<Service> {
+    const own = options.redisUrl === undefined ? (options.redis ?? (await startRedis())) : undefined
+    const service = new Service(options.redisUrl ?? own?.url ?? '', { ...options, ...(own && { redis: own }) })
     try {
       await service.startApi()
       return service
@@ -69,7 +81,7 @@ export class Service implements AsyncDisposable {
   }
 
   async startApi(): Promise<Running> {
-    const api = this.start(API_MAIN, { ULLAGE_API_LISTEN: '127.0.0.1:0' })
+    const api = this.start(API_MAIN, { ULLAGE_API_LISTEN: '127.0.0.1:0', ...this.#apiEnv })
     await until(
       () => `the API listens: ${api.log()}`,
       () => /"url":"([^"]+)"/.test(api.log()),

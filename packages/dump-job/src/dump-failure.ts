@@ -36,7 +36,8 @@ export function failureOfReason(reason: string): DumpFailure {
     return {
       code: 'WORKER_LOST',
       message:
-        'the worker died more than once while it made this dump; see its log on the host, then post the dump again',
+        'its worker died, or was out of reach of Redis for longer than its lock lasts, more than once while it made this ' +
+        'dump; see its log on the host, then post the dump again',
     }
   }
   const [, code, message] = /^([A-Z][A-Z0-9_]{1,63}): (.+)$/s.exec(reason) ?? []

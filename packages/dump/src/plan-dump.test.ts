@@ -125,6 +125,17 @@ test('raises the alarm for protected frames without memory, and for more than 1 
   })
 })
 
+test('offline frames that the host still pays for, resident or swapped out, are told as reclaimable', () => {
+  const classes = new Uint8Array(total).fill(GUEST_CLASS.offline, 0, 200)
+  classes.fill(GUEST_CLASS.inUse, 200)
+  const states = new Uint8Array(total).fill(HOST_STATE.backed)
+  states.fill(HOST_STATE.unbacked, 0, 120)
+  states.fill(HOST_STATE.swapped, 120, 130)
+  const { made } = plan(classes, states, [])
+  expect(findDisagreements(made, 4096)).toMatchObject({ reclaimableBytes: 80 * 4096, alarm: false })
+  expect(countFrames(made).byFate.leaveOut).toBe(200)
+})
+
 test('where the kernel cannot say offline, frames without memory are no alarm and are counted as that', () => {
   const classes = new Uint8Array(total).fill(GUEST_CLASS.inUse)
   const states = new Uint8Array(total)

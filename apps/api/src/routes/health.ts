@@ -24,7 +24,7 @@ export function healthRoutes(app: ZodInstance, { journal, fleet }: ApiParts, met
     {
       logLevel: 'warn',
       schema: {
-        summary: 'Whether dumps can be accepted: the journal and Redis answer',
+        summary: 'Whether dumps can be accepted: the journal can be written and Redis answers',
         tags: ['service'],
         response: { 200: readiness, 503: readiness, ...refusals() },
       },

@@ -1,0 +1,56 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { afterAll, beforeAll, expect } from 'vitest'
+import { fault } from './fault.ts'
+import { FaultBench } from './fault-bench.ts'
+
+/** Redis dies, forgets or stands still while dumps wait and while one is made. Guests are doubles. */
+let bench: FaultBench
+beforeAll(async () => {
+  bench = await FaultBench.start({ guests: 'double', appendOnly: false, workerEnv: { ULLAGE_LOCK_SECONDS: '2' } })
+})
+afterAll(() => bench?.[Symbol.asyncDispose]())
+
+/** One dump that a worker makes, and one that waits behind it. */
+async function oneRunningOneQueued(...attempts: string[]) {
+  const running = await bench.dump({ guest: await bench.double(...attempts) })
+  await bench.untilStage(running, 'write')
+  const queued = await bench.dump({ guest: await bench.double('succeed') })
+  return { running, queued }
+}
+
+fault(
+  'FLUSHALL while a dump is made and another is queued',
+  () => bench,
+  async () => {
+    const { running, queued } = await oneRunningOneQueued('slow')
+    await bench.redis.flush()
+    await bench.service.untilState(queued.id, ['succeeded'])
+    const { state } = await bench.service.untilState(running.id, ['lost', 'succeeded'])
+    expect(state).toBe('lost')
+  },
+)
+
+fault(
+  'kill -9 of Redis, without an append-only file',
+  () => bench,
+  async () => {
+    const { running, queued } = await oneRunningOneQueued('slow')
+    await bench.redis.kill()
+    await bench.redis.revive()
+    await bench.service.untilState(queued.id, ['succeeded'])
+    await bench.service.untilState(running.id, ['lost', 'succeeded'])
+  },
+)
+
+fault(
+  'Redis stands still (SIGSTOP) for longer than a lock lasts',
+  () => bench,
+  async () => {
+    const { running, queued } = await oneRunningOneQueued('slow', 'succeed')
+    bench.redis.freeze()
+    await delay(5_000)
+    bench.redis.thaw()
+    await bench.service.untilState(running.id, ['succeeded'])
+    await bench.service.untilState(queued.id, ['succeeded'])
+  },
+)
