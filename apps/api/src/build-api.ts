@@ -15,6 +15,7 @@ import { dumpFileRoutes } from './routes/dump-files.ts'
 import { dumpRoutes } from './routes/dumps.ts'
 import { guestRoutes } from './routes/guests.ts'
 import { healthRoutes } from './routes/health.ts'
+import { hostRoutes } from './routes/hosts.ts'
 import { refuseEarly, setErrorHandler } from './set-error-handler.ts'
 
 /** A request's body fits in this; the largest that the schema takes is far smaller. */
@@ -62,6 +63,7 @@ export async function buildApi(parts: ApiParts, loggerInstance: FastifyBaseLogge
   dumpEventRoutes(app, parts)
   dumpFileRoutes(app, parts)
   guestRoutes(app, parts)
+  hostRoutes(app, parts)
   healthRoutes(app, parts, metrics)
   docsRoutes(app)
   return app

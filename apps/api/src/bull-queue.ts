@@ -21,6 +21,7 @@ import type { RedisClient } from './connect-redis.ts'
 import type { JobQueue, ObservedJob } from './job-queue.ts'
 import type { DumpRecord } from './journal.ts'
 import { ApiProblem } from './problem.ts'
+import { takeTurn } from './take-turn.ts'
 import { within } from './within.ts'
 
 const ANSWER_WITHIN_MS = 5_000
@@ -43,11 +44,13 @@ export class BullQueue implements JobQueue, AsyncDisposable {
     this.#onError = onError
   }
 
-  async add(dump: DumpRecord): Promise<void> {
-    const job: DumpJob = { schema: 'ullage.job/1', dump: dump.id, guest: dump.guest, options: dump.options }
-    await this.#ask(dumpQueueName(dump.host), (queue) =>
+  async add(dump: DumpRecord & { readonly tenant?: string | null }): Promise<void> {
+    const { id, guest, host, options, tenant = null } = dump
+    const job: DumpJob = { schema: 'ullage.job/1', dump: id, guest, tenant, options }
+    await this.#ask(dumpQueueName(host), async (queue) =>
       queue.add('dump', job, {
-        jobId: dump.id,
+        jobId: id,
+        priority: await takeTurn(this.#redis, { host, tenant, priority: options.priority }),
         attempts: retries.attempts,
         backoff: { type: 'exponential', delay: retries.backoffMs },
         removeOnComplete: { age: keepFinishedSeconds },

@@ -13,6 +13,7 @@ import {
   dumpResult,
   type DumpState,
   dumpState,
+  isFinished,
   makeFolder,
 } from '@ullage/dump-job'
 import { z } from 'zod'
@@ -87,6 +88,7 @@ const row = z
       progress: found.progress,
       failure: found.failure,
       result: found.result,
+      hostUnreachable: false,
     }),
   )
 
@@ -110,6 +112,8 @@ export interface DumpRecord {
   readonly progress: DumpProgress | null
   readonly failure: DumpFailure | null
   readonly result: DumpResult | null
+  /** Whether it is active on a host that cannot be reached now. Of now alone: it is not written down. */
+  readonly hostUnreachable: boolean
 }
 
 /** What can change of a record. A member that is left out stays. */
@@ -135,6 +139,7 @@ export interface ListDumps {
 export class Journal implements Disposable {
   readonly #database: DatabaseSync
   readonly #watchers = new Set<(dump: DumpRecord) => void>()
+  #unreachable: ReadonlySet<string> = new Set()
 
   /**
    * Opens or makes the journal at `path`; its folder is made. Throws when another process has it open, or when a newer
@@ -183,11 +188,11 @@ export class Journal implements Disposable {
   }
 
   get(id: string): DumpRecord | undefined {
-    return first(this.#database.prepare('SELECT * FROM dumps WHERE id = ?').all(id))
+    return this.#first(this.#database.prepare('SELECT * FROM dumps WHERE id = ?').all(id))
   }
 
   activeOf(guest: string): DumpRecord | undefined {
-    return first(
+    return this.#first(
       this.#database.prepare("SELECT * FROM dumps WHERE guest = ? AND state IN ('queued', 'running')").all(guest),
     )
   }
@@ -195,7 +200,7 @@ export class Journal implements Disposable {
   /** Dumps that are queued or running, in order of acceptance. */
   active(): DumpRecord[] {
     const rows = this.#database.prepare("SELECT * FROM dumps WHERE state IN ('queued', 'running') ORDER BY seq").all()
-    return rows.map((found) => row.parse(found))
+    return rows.map((found) => this.#read(found))
   }
 
   /** The latest accepted first. */
@@ -207,7 +212,7 @@ export class Journal implements Disposable {
          ORDER BY seq DESC LIMIT :limit`,
       )
       .all({ before: beforeSeq ?? null, guest: guest ?? null, state: state ?? null, limit })
-    return rows.map((found) => row.parse(found))
+    return rows.map((found) => this.#read(found))
   }
 
   /** How many dumps are in each state. */
@@ -262,6 +267,27 @@ export class Journal implements Disposable {
     return () => this.#watchers.delete(watcher)
   }
 
+  /** Says which hosts cannot be reached now. Active dumps of hosts of which that is new change, and are watched. */
+  setUnreachable(hosts: ReadonlySet<string>): void {
+    const before = this.#unreachable
+    this.#unreachable = hosts
+    for (const { id, host } of this.active()) {
+      if (before.has(host) === hosts.has(host)) continue
+      this.#database.prepare('UPDATE dumps SET revision = revision + 1 WHERE id = ?').run(id)
+      const changed = this.get(id)
+      if (changed) for (const watcher of this.#watchers) watcher(changed)
+    }
+  }
+
+  #read(found: Record<string, SQLOutputValue>): DumpRecord {
+    const dump = row.parse(found)
+    return { ...dump, hostUnreachable: !isFinished(dump.state) && this.#unreachable.has(dump.host) }
+  }
+
+  #first(rows: Record<string, SQLOutputValue>[]): DumpRecord | undefined {
+    return rows[0] === undefined ? undefined : this.#read(rows[0])
+  }
+
   remove(id: string): boolean {
     const active = activeStates.map((state) => `'${state}'`).join(', ')
     return this.#database.prepare(`DELETE FROM dumps WHERE id = ? AND state NOT IN (${active})`).run(id).changes === 1
@@ -275,8 +301,4 @@ export class Journal implements Disposable {
   [Symbol.dispose](): void {
     if (this.#database.isOpen) this.#database.close()
   }
-}
-
-function first(rows: Record<string, SQLOutputValue>[]): DumpRecord | undefined {
-  return rows[0] === undefined ? undefined : row.parse(rows[0])
 }

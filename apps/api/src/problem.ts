@@ -15,6 +15,8 @@ export const problems = {
   RANGE_INVALID: [416, 'this range cannot be served', 'ask for one range within the size in Content-Range'],
   BODY_TOO_LARGE: [413, 'the request is too large', 'send what the schema asks for'],
   MEDIA_TYPE: [415, 'the body is not JSON', 'send Content-Type: application/json'],
+  HOST_UNKNOWN: [404, 'no such host', 'GET /v1/hosts lists those there are'],
+  HOST_DRAINING: [503, "the guest's host takes no new dumps", 'wait until it does again, or end its drain'],
   HOST_UNREACHABLE: [503, "the guest's host does not answer", 'start the worker on that host, then try again'],
   QUEUE_UNREACHABLE: [503, 'the queue does not answer', 'try again in some seconds'],
   PAGES_FAILED: [502, 'the worker could not tell', 'see the reason; it is the guest that has it'],

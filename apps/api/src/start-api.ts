@@ -10,6 +10,7 @@ import { RedisFleet } from './fleet.ts'
 import { FollowJobs } from './follow-jobs.ts'
 import { Journal } from './journal.ts'
 import { PublishedDumps } from './published-dumps.ts'
+import { watchHosts } from './watch-hosts.ts'
 
 /** Every active dump is looked at this often, should a hint have been lost, in milliseconds. */
 const SWEEP_EVERY_MS = 5_000
@@ -38,6 +39,7 @@ export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promi
 
   stack.use(hearHints(redis, follow, log))
   stack.use(sweepRegularly(redis, follow))
+  stack.use(watchHosts(journal, fleet, log))
   stack.defer(() => app.close())
   const url = await listen(app, config.listen)
   log.info({ url }, 'api ready')

@@ -41,7 +41,8 @@ async function answer<Descriptor, Guest extends AsyncDisposable>(
   // Telling pages pauses nobody, so there is nobody to guard.
   const guardianScope = task.task === 'dump' ? task.guardianScope : 'session'
   const { stateDir } = task
-  await using _lock = task.task === 'dump' ? await lockDescriptor(task.descriptor, signal) : undefined
+  await using locks = new AsyncDisposableStack()
+  if (task.task === 'dump') locks.use(await lockDescriptor(task.descriptor, signal))
   await using guest = await engine.openGuest(await engine.loadDescriptor(task.descriptor), {
     stateDir,
     guardianScope,

@@ -7,6 +7,7 @@ export const dumpJob = z.strictObject({
   schema: z.literal('ullage.job/1'),
   dump: dumpId,
   guest: guestId,
+  tenant: z.string().nullable().default(null),
   options: dumpOptions,
 })
 export type DumpJob = z.infer<typeof dumpJob>

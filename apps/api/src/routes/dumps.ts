@@ -3,7 +3,7 @@ import { dumpId, dumpRequest, dumpResource, dumpState, guestId, isFinished } fro
 import { z } from 'zod'
 import { refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
-import { findGuest, requireReachable } from '../fleet.ts'
+import { findGuest, requireReachable, requireUndrained } from '../fleet.ts'
 import type { DumpRecord, Journal } from '../journal.ts'
 import { ApiProblem } from '../problem.ts'
 import { toResource } from '../to-resource.ts'
@@ -55,6 +55,7 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
             'GUEST_UNUSABLE',
             'DUMP_ACTIVE',
             'HOST_UNREACHABLE',
+            'HOST_DRAINING',
             'QUEUE_UNREACHABLE',
           ),
         },
@@ -62,8 +63,9 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
     },
     async (request, reply) => {
       const { guest: id, ...options } = request.body
-      const guest = findGuest(await fleet.hosts(), id)
+      const guest = findGuest(await fleet.hostsOf(id), id)
       requireReachable(guest)
+      requireUndrained(guest)
       if (guest.problem) throw new ApiProblem('GUEST_UNUSABLE', guest.problem.message)
       const { accepted, dump } = journal.accept({ id: randomUUID(), guest: id, host: guest.host, options })
       const { links } = toResource(dump)

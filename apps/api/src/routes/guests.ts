@@ -1,4 +1,4 @@
-import { classMatrix, guestAnnouncement, guestId, hostAnnouncement, hostId, warning } from '@ullage/dump-job'
+import { classMatrix, guestAnnouncement, guestId, hostId, warning } from '@ullage/dump-job'
 import { z } from 'zod'
 import { refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
@@ -8,15 +8,11 @@ const guestResource = guestAnnouncement
   .extend({
     host: hostId,
     reachable: z.boolean().describe("whether the host's worker was heard of in the last 30 s"),
+    drainingSince: z.iso.datetime().nullable().describe('since when its host takes no new dumps, or null'),
     activeDump: z.string().nullable().describe('address of the dump that is queued or running'),
     links: z.object({ self: z.string(), pages: z.string() }),
   })
   .meta({ id: 'Guest' })
-
-const hostResource = hostAnnouncement
-  .omit({ guests: true })
-  .extend({ reachable: z.boolean(), guests: z.array(guestId) })
-  .meta({ id: 'Host' })
 
 /** What both witnesses say of a guest's frames, as `ullage pages --json` prints it. */
 const guestPages = z
@@ -65,7 +61,7 @@ export function guestRoutes(app: ZodInstance, { journal, queue, fleet }: ApiPart
         response: { 200: guestResource, ...refusals(...unfound) },
       },
     },
-    async (request) => toGuest(findGuest(await fleet.hosts(), request.params.id)),
+    async (request) => toGuest(findGuest(await fleet.hostsOf(request.params.id), request.params.id)),
   )
 
   // A question takes the worker seconds: who asks while it is asked gets the same answer.
@@ -85,27 +81,12 @@ export function guestRoutes(app: ZodInstance, { journal, queue, fleet }: ApiPart
       },
     },
     async (request) => {
-      const guest = findGuest(await fleet.hosts(), request.params.id)
+      const guest = findGuest(await fleet.hostsOf(request.params.id), request.params.id)
       requireReachable(guest)
       const key = `${guest.host} ${guest.id}`
       const answer = asking.get(key) ?? queue.pages(guest.host, guest.id).finally(() => asking.delete(key))
       asking.set(key, answer)
       return guestPages.parse(await answer)
-    },
-  )
-
-  app.get(
-    '/v1/hosts',
-    {
-      schema: {
-        summary: 'List the hosts that have a worker, or had one in the last 30 days',
-        tags: ['guests'],
-        response: { 200: z.object({ items: z.array(hostResource) }), ...refusals('QUEUE_UNREACHABLE') },
-      },
-    },
-    async () => {
-      const hosts = await fleet.hosts()
-      return { items: hosts.map((host) => ({ ...host, guests: host.guests.map(({ id }) => id) })) }
     },
   )
 }
