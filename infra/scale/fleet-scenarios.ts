@@ -57,10 +57,10 @@ function scenario(what: string, requests: readonly Request[], dump: GuestCost, r
     stages,
   })
   const dumps = requests.length
-  // What a host says of itself grows with its guests.
+  // A dump's host says of itself more than the hosts that were measured, by as much as it has more guests.
   const { lookAtHost } = redis
-  const look = { ...lookAtHost, netBytes: (lookAtHost.netBytes * guestsPerHost) / redis.guestsPerHost }
-  const accepting = plus(plus(NO_USE, redis.acceptPerJob, dumps), look, dumps * hosts)
+  const more = lookAtHost.netBytes * (guestsPerHost / redis.guestsPerHost - 1)
+  const accepting = plus(NO_USE, { ...redis.acceptPerJob, netBytes: redis.acceptPerJob.netBytes + more }, dumps)
   const ranSeconds = outcome.ranMs / 1000
   const hints = redis.runPerJob.hints * dumps + redis.runPerJobSecond.hints * ranSeconds
   const parts: [RedisUse, number][] = [

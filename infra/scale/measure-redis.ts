@@ -19,9 +19,9 @@ export interface RedisCosts {
   readonly version: string
   readonly guestsPerHost: number
   readonly idlePerHostSecond: RedisUse
-  /** The API reads what each host said of itself before it accepts a dump: of one host, once. */
+  /** The API reads what a host said of itself, to list it: of one host, once. */
   readonly lookAtHost: RedisUse
-  /** A dump accepted and queued, without that look. */
+  /** A dump accepted and queued, with what its guest's host says of itself. */
   readonly acceptPerJob: RedisUse
   /** The API looks at each dump that waits or runs every few seconds, and when a worker hints that it changed. */
   readonly lookAtDump: RedisUse
@@ -97,7 +97,7 @@ export async function measureRedis(signal: AbortSignal, say: (text: string) => v
   const waiting = await since(queued)
   const lookAtDump = scaled(net(waiting), 1 / waiting.hashReads)
   const accepting = plus(net(posts), lookAtDump, -posts.hashReads)
-  const acceptPerJob = plus(scaled(accepting, 1 / shortJobs), lookAtHost, -hosts)
+  const acceptPerJob = scaled(accepting, 1 / shortJobs)
 
   // And now the API stands still: what is asked is asked by workers. What it would have looked at, their hints tell.
   const runBatch = async (batch: readonly string[]) => {

@@ -20,6 +20,7 @@ import { dumpFileRoutes } from './routes/dump-files.ts'
 import { dumpRoutes } from './routes/dumps.ts'
 import { guestRoutes } from './routes/guests.ts'
 import { healthRoutes } from './routes/health.ts'
+import { hostRoutes } from './routes/hosts.ts'
 import { addSecurityHeaders } from './security-headers.ts'
 import { refuseEarly, setErrorHandler } from './set-error-handler.ts'
 import type { TlsServers } from './tls-server.ts'
@@ -87,6 +88,7 @@ export async function buildApi(
   dumpEventRoutes(app, parts)
   dumpFileRoutes(app, parts)
   guestRoutes(app, parts)
+  hostRoutes(app, parts)
   healthRoutes(app, parts, metrics)
   docsRoutes(app)
   allRoutesAreThere()

@@ -21,6 +21,7 @@ import type { RedisClient } from './connect-redis.ts'
 import type { JobQueue, ObservedJob } from './job-queue.ts'
 import type { DumpRecord } from './journal.ts'
 import { ApiProblem } from './problem.ts'
+import { takeTurn } from './take-turn.ts'
 import { within } from './within.ts'
 
 const ANSWER_WITHIN_MS = 5_000
@@ -44,11 +45,12 @@ export class BullQueue implements JobQueue, AsyncDisposable {
   }
 
   async add(dump: DumpRecord): Promise<void> {
-    const { id, guest, options, tenant } = dump
-    const job: DumpJob = { schema: 'ullage.job/1', dump: id, guest, options, tenant }
-    await this.#ask(dumpQueueName(dump.host), (queue) =>
+    const { id, guest, host, options, tenant } = dump
+    const job: DumpJob = { schema: 'ullage.job/1', dump: id, guest, tenant, options }
+    await this.#ask(dumpQueueName(host), async (queue) =>
       queue.add('dump', job, {
-        jobId: dump.id,
+        jobId: id,
+        priority: await takeTurn(this.#redis, { host, tenant, priority: options.priority }),
         attempts: retries.attempts,
         backoff: { type: 'exponential', delay: retries.backoffMs },
         removeOnComplete: { age: keepFinishedSeconds },

@@ -13,6 +13,7 @@ import {
   dumpResult,
   type DumpState,
   dumpState,
+  isFinished,
   makeFolder,
 } from '@ullage/dump-job'
 import { z } from 'zod'
@@ -70,6 +71,7 @@ const row = z
       result: found.result,
       tenant: found.tenant,
       requestedBy: found.requested_by,
+      hostUnreachable: false,
     }),
   )
 
@@ -99,6 +101,8 @@ export interface DumpRecord {
   readonly tenant: string | null
   /** Id of the principal who asked for it; null in records of a version that asked nobody. */
   readonly requestedBy: string | null
+  /** Whether it is active on a host that cannot be reached now. Of now alone: it is not written down. */
+  readonly hostUnreachable: boolean
 }
 
 /** A dump that is asked for. */
@@ -150,6 +154,7 @@ export class Journal implements Disposable {
   readonly keys: IdempotencyKeys
   readonly history: DumpHistory
   readonly cursors: CursorSeal
+  #unreachable: ReadonlySet<string> = new Set()
 
   /**
    * Opens or makes the journal at `path`; its folder is made. Throws when another process has it open, or when a newer
@@ -235,7 +240,7 @@ export class Journal implements Disposable {
   }
 
   get(id: string): DumpRecord | undefined {
-    return first(this.#database.prepare('SELECT * FROM dumps WHERE id = ?').all(id))
+    return this.#first(this.#database.prepare('SELECT * FROM dumps WHERE id = ?').all(id))
   }
 
   /** Whether this dump is one of this tenant's. What is another's and what is not there take the same work. */
@@ -248,13 +253,13 @@ export class Journal implements Disposable {
     const found = this.#database.prepare(
       `SELECT * FROM dumps WHERE guest = ? AND ifnull(tenant, '') = ? AND state IN ('queued', 'running')`,
     )
-    return first(found.all(guest, tenant ?? ''))
+    return this.#first(found.all(guest, tenant ?? ''))
   }
 
   /** Dumps that are queued or running, in order of acceptance. */
   active(): DumpRecord[] {
     const rows = this.#database.prepare("SELECT * FROM dumps WHERE state IN ('queued', 'running') ORDER BY seq").all()
-    return rows.map((found) => row.parse(found))
+    return rows.map((found) => this.#read(found))
   }
 
   /** The latest accepted first. */
@@ -275,7 +280,7 @@ export class Journal implements Disposable {
     const rows = this.#database
       .prepare(`SELECT * FROM dumps ${where} ORDER BY seq DESC LIMIT ?`)
       .all(...wanted.map(({ value }) => value), limit)
-    return rows.map((found) => row.parse(found))
+    return rows.map((found) => this.#read(found))
   }
 
   /** How many dumps are in each state. */
@@ -334,6 +339,31 @@ export class Journal implements Disposable {
     return () => this.#watchers.delete(watcher)
   }
 
+  /** Says which hosts cannot be reached now. Active dumps of hosts of which that is new change, and are watched. */
+  setUnreachable(hosts: ReadonlySet<string>): void {
+    const before = this.#unreachable
+    this.#unreachable = hosts
+    for (const { id, host } of this.active()) {
+      if (before.has(host) === hosts.has(host)) continue
+      const changed = this.#atOnce(() => {
+        this.#database.prepare('UPDATE dumps SET revision = revision + 1 WHERE id = ?').run(id)
+        const found = this.get(id)
+        if (found) this.history.add(toResource(found))
+        return found
+      })
+      if (changed) for (const watcher of this.#watchers) watcher(changed)
+    }
+  }
+
+  #read(found: Record<string, SQLOutputValue>): DumpRecord {
+    const dump = row.parse(found)
+    return { ...dump, hostUnreachable: !isFinished(dump.state) && this.#unreachable.has(dump.host) }
+  }
+
+  #first(rows: Record<string, SQLOutputValue>[]): DumpRecord | undefined {
+    return rows[0] === undefined ? undefined : this.#read(rows[0])
+  }
+
   remove(id: string): boolean {
     const active = activeStates.map((state) => `'${state}'`).join(', ')
     return this.#atOnce(() => {
@@ -364,8 +394,4 @@ export class Journal implements Disposable {
   [Symbol.dispose](): void {
     if (this.#database.isOpen) this.#database.close()
   }
-}
-
-function first(rows: Record<string, SQLOutputValue>[]): DumpRecord | undefined {
-  return rows[0] === undefined ? undefined : row.parse(rows[0])
 }

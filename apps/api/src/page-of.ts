@@ -7,6 +7,12 @@ export const pageQuery = {
   cursor: z.string().max(400).optional().describe('"next" of the page before'),
 }
 
+/** Where the next page begins. */
+export const nextPage = z.string().nullable().describe('cursor of the next page; null on the last one')
+
+/** A query member that is true or false. */
+export const yesOrNo = z.enum(['true', 'false'])
+
 const position = z.array(z.string()).min(1).max(2)
 
 /**

@@ -31,6 +31,8 @@ export const problems = {
   HEADERS_TOO_LARGE: [431, 'the headers are too large', 'send fewer or shorter ones'],
   ARTIFACT_UNREMOVABLE: [500, 'the artifact cannot be removed', "see the service's log, mend it, then delete again"],
   STREAMS_EXHAUSTED: [503, 'too many event streams are open', 'try again later, or GET the dump instead'],
+  HOST_UNKNOWN: [404, 'no such host', 'GET /v1/hosts lists those there are'],
+  HOST_DRAINING: [503, "the guest's host takes no new dumps", 'wait until it does again, or end its drain'],
   HOST_UNREACHABLE: [503, "the guest's host does not answer", 'start the worker on that host, then try again'],
   QUEUE_UNREACHABLE: [503, 'the queue does not answer', 'try again in some seconds'],
   AUTH_UNREACHABLE: [503, 'tokens cannot be checked now', 'try again in some seconds'],

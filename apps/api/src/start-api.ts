@@ -14,6 +14,7 @@ import { FollowJobs } from './follow-jobs.ts'
 import { Journal } from './journal.ts'
 import { retainRegularly } from './retention.ts'
 import { TlsServers } from './tls-server.ts'
+import { watchHosts } from './watch-hosts.ts'
 
 /** Every active dump is looked at this often, should a hint have been lost, in milliseconds. */
 const SWEEP_EVERY_MS = 5_000
@@ -57,6 +58,7 @@ export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promi
   stack.use(retainRegularly({ journal, published, keepMs, maxBytes, log }, RETAIN_EVERY_MS))
   stack.use(hearHints(redis, follow, log))
   stack.use(sweepRegularly(redis, follow))
+  stack.use(watchHosts(journal, fleet, log))
   stack.defer(() => app.close())
   const url = await listen(app, config.listen, tls !== undefined)
   log.info({ url }, 'api ready')

@@ -18,6 +18,7 @@ export function toResource(dump: DumpRecord): DumpResource {
     finishedAt: dump.finishedMs === null ? null : new Date(dump.finishedMs).toISOString(),
     attempts: dump.attempts,
     cancelRequested: dump.cancelRequested,
+    hostUnreachable: dump.hostUnreachable,
     progress: dump.progress,
     failure: dump.failure,
     result: dump.result,

@@ -70,6 +70,7 @@ export const host = (name: string, guests: FleetHost['guests'], reachable = true
   concurrency: 1,
   guests,
   reachable,
+  drainingSince: null,
 })
 
 /** Test double: a fleet that a test describes. */
@@ -86,6 +87,16 @@ class FleetDouble implements Fleet {
   ]
   async hosts() {
     return this.now
+  }
+  async hostsOf(id: string) {
+    return (await this.hosts()).filter(({ guests }) => guests.some((guest) => guest.id === id))
+  }
+  async host(id: string) {
+    return (await this.hosts()).find((each) => each.host === id)
+  }
+  async drain(id: string, draining: boolean) {
+    const drainingSince = draining ? new Date().toISOString() : null
+    this.now = this.now.map((each) => (each.host === id ? { ...each, drainingSince } : each))
   }
 }
 
@@ -164,6 +175,7 @@ export const documentedRoutes = {
   '/v1/guests/:id': '/v1/guests/{id}',
   '/v1/guests/:id/pages': '/v1/guests/{id}/pages',
   '/v1/hosts': '/v1/hosts',
+  '/v1/hosts/:id/drain': '/v1/hosts/{id}/drain',
 }
 
 /** Every answer that a test got is one that the document has, with its media type. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { heartbeat, type HostAnnouncement, hostAliveKey, hostKey, hostsKey } from '@ullage/dump-job'
+import { guestHostsKey, heartbeat, type HostAnnouncement, hostAliveKey, hostKey, hostsKey } from '@ullage/dump-job'
 import type { RedisClient } from './connect-redis.ts'
 import type { Logger } from 'pino'
 import type { GuestFolder } from './guest-folder.ts'
@@ -8,13 +8,15 @@ import type { GuestFolder } from './guest-folder.ts'
 const LOOK_EVERY_MS = 1_000
 /** A heartbeat that is due for so long is logged as late, in milliseconds. */
 const LATE_AFTER_MS = 5_000
-/** How long a host is remembered after its last heartbeat, in milliseconds: 30 days. */
-const REMEMBERED_MS = 30 * 24 * 3600 * 1000
+/** How often all of a host's guests are put into the index again, should it have been lost, in milliseconds. */
+const INDEX_EVERY_MS = 300_000
 
 export interface AnnounceHostOptions {
   readonly redis: RedisClient
   readonly host: string
   readonly concurrency: number
+  /** How long the host is remembered after its last heartbeat, in milliseconds. */
+  readonly rememberedMs: number
   readonly folder: GuestFolder
   /** False while this worker takes no jobs: it then does not beat. */
   readonly consuming: () => boolean
@@ -26,20 +28,40 @@ export interface AnnounceHostOptions {
  * after the first heartbeat. The folder is read anew each time.
  */
 export async function announceHost(options: AnnounceHostOptions): Promise<AsyncDisposable> {
-  const { redis, host, concurrency, folder, consuming, log } = options
+  const { redis, host, concurrency, rememberedMs, folder, consuming, log } = options
   const self = { host, instance: randomUUID(), startedAt: new Date().toISOString(), concurrency }
   let said = ''
   let saidAt = Number.NEGATIVE_INFINITY
+  let saidText: string | undefined
+  let indexedAt = Number.NEGATIVE_INFINITY
+  const indexed = new Set<string>()
+  const join = async (ids: readonly string[]) => {
+    await Promise.all(
+      ids.flatMap((id) => [redis.sadd(guestHostsKey(id), host), redis.pexpire(guestHostsKey(id), rememberedMs)]),
+    )
+    for (const id of ids) indexed.add(id)
+  }
   const beat = async () => {
     if (!consuming()) return
     const { guests, ignored } = await folder.list()
     const now = JSON.stringify({ guests, ignored })
     if (now === said && performance.now() - saidAt < heartbeat.everyMs) return
-    const announcement: HostAnnouncement = { ...self, guests }
-    await redis.set(hostKey(host), JSON.stringify(announcement), 'PX', REMEMBERED_MS)
+    const ids = guests.map(({ id }) => id)
+    const indexAll = performance.now() - indexedAt > INDEX_EVERY_MS
+    await join(indexAll ? ids : ids.filter((id) => !indexed.has(id)))
+    const text = JSON.stringify({ ...self, guests } satisfies HostAnnouncement)
+    const before = await redis.set(hostKey(host), text, 'PX', rememberedMs, 'GET')
+    // Somebody emptied Redis, or it came back with what it knew once.
+    if (!indexAll && saidText !== undefined && before !== saidText) await join(ids)
+    if (indexAll) indexedAt = performance.now()
+    saidText = text
     await redis.sadd(hostsKey, host)
     await redis.set(hostAliveKey(host), self.instance, 'PX', heartbeat.goneAfterMs)
-    if (now !== said) log.info({ guests: guests.map(({ id }) => id), ignored }, 'guests announced')
+    for (const id of [...indexed].filter((id) => !ids.includes(id))) {
+      await redis.srem(guestHostsKey(id), host)
+      indexed.delete(id)
+    }
+    if (now !== said) log.info({ guests: ids, ignored }, 'guests announced')
     said = now
     saidAt = performance.now()
   }

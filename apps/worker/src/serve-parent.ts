@@ -44,7 +44,8 @@ async function answer<Descriptor extends Owned, Guest extends AsyncDisposable>(
   // Telling pages pauses nobody, so there is nobody to guard.
   const guardianScope = task.task === 'dump' ? task.guardianScope : 'session'
   const { stateDir } = task
-  await using _lock = task.task === 'dump' ? await lockDescriptor(task.descriptor, signal) : undefined
+  await using locks = new AsyncDisposableStack()
+  if (task.task === 'dump') locks.use(await lockDescriptor(task.descriptor, signal))
   const descriptor = await engine.loadDescriptor(task.descriptor)
   requireTenant(descriptor, task)
   const pauses = task.task === 'dump' && !task.options.live

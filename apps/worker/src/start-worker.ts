@@ -16,6 +16,7 @@ import { connectRedis } from './connect-redis.ts'
 import { type DescribedGuest, GuestFolder } from './guest-folder.ts'
 import { hearCancelOrders } from './hear-cancel-orders.ts'
 import { holdLock } from './hold-lock.ts'
+import { honourDrain } from './honour-drain.ts'
 import { takeHostLock } from './host-lock.ts'
 import { readWorkerIds, reclaimJobs, writeWorkerIds } from './reclaim-jobs.ts'
 import { refuseEvictingRedis } from './refuse-evicting-redis.ts'
@@ -169,6 +170,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     if (jobs.length > 0) log.warn({ jobs, queue: name }, 'taken back from a worker of this host that died')
   }
   await writeWorkerIds(stateDir, [dumps.id, pages.id])
+  const drain = await honourDrain({ redis, host, worker: dumps, log })
   for (const worker of [dumps, pages]) {
     worker.run().catch((error: unknown) => log.fatal({ reason: String(error) }, 'the queue is no longer read'))
   }
@@ -179,13 +181,16 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     await closed
     clearTimeout(late)
   })
+  stack.use(drain)
   stack.use(
     await announceHost({
       redis,
       host,
       concurrency: config.concurrency,
+      rememberedMs: config.rememberedMs,
       folder: new GuestFolder(config.guestsDir, options.describe),
-      consuming: () => dumps.isRunning() && !dumps.isPaused(),
+      // A drained host has a worker all the same.
+      consuming: () => dumps.isPaused() || dumps.isRunning(),
       log,
     }),
   )

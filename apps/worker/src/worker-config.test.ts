@@ -22,6 +22,7 @@ test('what is not set has a default', () => {
     concurrency: 1,
     threads: undefined,
     memoryBytes: undefined,
+    rememberedMs: 2_592_000_000,
     lockMs: 30_000,
     silenceMs: 600_000,
     shutdownMs: 20_000,

@@ -25,6 +25,7 @@ const environment = z.object({
     .min(0)
     .max(2 ** 42)
     .optional(),
+  ULLAGE_FORGET_HOST_DAYS: z.coerce.number().int().min(1).max(3_650).default(30),
   ULLAGE_LOCK_SECONDS: seconds(2, 3_600).default(30),
   ULLAGE_SILENCE_SECONDS: seconds(10, 86_400).default(600),
   ULLAGE_SHUTDOWN_SECONDS: seconds(1, 86_400).default(20),
@@ -72,6 +73,8 @@ export function readWorkerConfig(env: Readonly<Record<string, string | undefined
     threads: data.ULLAGE_DUMP_THREADS,
     /** What pages of one paused guest may take in memory, to be compressed when it runs again; undefined likewise. */
     memoryBytes: data.ULLAGE_DUMP_MEMORY_BYTES,
+    /** How long this host and its guests are remembered after the last heartbeat. */
+    rememberedMs: data.ULLAGE_FORGET_HOST_DAYS * 24 * 3600 * 1000,
     lockMs: data.ULLAGE_LOCK_SECONDS * 1000,
     /** A dump that says nothing for so long is ended. */
     silenceMs: data.ULLAGE_SILENCE_SECONDS * 1000,

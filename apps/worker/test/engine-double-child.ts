@@ -10,7 +10,21 @@ const descriptor = z.object({
   tenant: z.string().optional(),
   /** Ends the n-th attempt (from 1) with the n-th of these; the last one holds for all that follow. */
   attempts: z
-    .array(z.enum(['succeed', 'slow', 'long', 'hang', 'crash', 'exit', 'block', 'unavailable', 'unsupported', 'odd', 'silent']))
+    .array(
+      z.enum([
+        'succeed',
+        'slow',
+        'long',
+        'hang',
+        'crash',
+        'exit',
+        'block',
+        'unavailable',
+        'unsupported',
+        'odd',
+        'silent',
+      ]),
+    )
     .min(1),
   /** File in which attempts are counted. */
   counter: z.string(),

@@ -94,10 +94,10 @@ test('a lock is lost while a dump process does not listen: the next attempt wait
 })
 
 test('two workers that share neither state nor artifacts, one of them stopped: one process at a time, one publication', async () => {
-  service.describeDouble('slow', 'slow', 'succeed')
+  service.describeDouble('long', 'long', 'succeed')
   const first = await startWorker()
-  const dump = await service.dump({ guest: 'slow' })
-  await until('it is at work', () => touched('slow') === 1)
+  const dump = await service.dump({ guest: 'long' })
+  await until('it is at work', () => touched('long') === 1)
   const child = childOf(first, dump.id)
   process.kill(first.pid, 'SIGSTOP')
   const others = {
@@ -110,9 +110,9 @@ test('two workers that share neither state nor artifacts, one of them stopped: o
     'the other worker has begun it',
     async () => Number(await redis.hget(`ullage-jobs:dump-{h1}:${dump.id}`, 'ats')) > 1,
   )
-  while (isAlive(child)) expect(touched('slow')).toBe(1)
+  while (isAlive(child)) expect(touched('long')).toBe(1)
   await service.untilState(dump.id, ['succeeded'])
-  expect(touched('slow')).toBe(2)
+  expect(touched('long')).toBe(2)
   process.kill(first.pid, 'SIGCONT')
   await until(
     () => `the first attempt ends: ${first.log().slice(-3_000)}`,

@@ -10,6 +10,7 @@ test('a request with a guest alone has the defaults of ullage dump', () => {
     format: 'kdump',
     trust: 'guest',
     pvTables: 'keep',
+    priority: 'normal',
     live: false,
   })
 })

@@ -8,6 +8,10 @@ export const trust = z.enum(['guest', 'both', 'host'])
 /** The page tables of a Xen PV guest, which hold machine frames. */
 export const pvTables = z.enum(['keep', 'rewrite', 'crash'])
 
+/** Which dumps of a host go first. */
+export const priority = z.enum(['high', 'normal', 'low'])
+export type Priority = z.infer<typeof priority>
+
 /** makedumpfile's -d: the sum of 1 zero pages, 2 cache, 4 private cache, 8 user, 16 free. */
 export const dumpLevel = z.int().min(0).max(31)
 
@@ -24,6 +28,11 @@ export const dumpOptions = z
       .default('keep')
       .describe(
         "page tables of a Xen PV guest: kept with their machine frames, rewritten with the guest's own frames as drgn and makedumpfile need them, or that and the list which crash needs besides; other guests allow keep only",
+      ),
+    priority: priority
+      .default('normal')
+      .describe(
+        "a waiting dump of a higher priority goes first; among equals, the tenants of a host's queue take turns",
       ),
     live: z.boolean().default(false).describe('true dumps without pausing the guest; the dump is then inconsistent'),
   })

@@ -22,6 +22,9 @@ export const dumpResource = z
     finishedAt: z.iso.datetime().nullable(),
     attempts: z.int().min(0).describe('how often a worker has begun it'),
     cancelRequested: z.boolean(),
+    hostUnreachable: z
+      .boolean()
+      .describe('true while it is queued or running and its host has no worker that was heard of in the last 30 s'),
     progress: dumpProgress.nullable(),
     failure: dumpFailure.nullable().describe('why it failed, or why the last attempt did when another one follows'),
     result: dumpResult.nullable(),

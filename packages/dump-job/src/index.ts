@@ -9,6 +9,8 @@ export {
   dumpOptions,
   type DumpRequest,
   dumpRequest,
+  type Priority,
+  priority,
   pvTables,
   trust,
 } from './dump-options.ts'

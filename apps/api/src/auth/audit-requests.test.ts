@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { dumpOptions } from '@ullage/dump-job'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { expectDocumented, guest, host, setUp } from '../../test/api-under-test.ts'
 import type { AuditEntry } from './audit-log.ts'
@@ -64,7 +65,7 @@ test('what is refused is written down with its reason', async () => {
     id: randomUUID(),
     guest: 'db-1',
     host: 'h1',
-    options: { level: 31, compression: 'zstd', format: 'kdump', trust: 'guest', pvTables: 'keep', live: false },
+    options: dumpOptions.parse({}),
     tenant: 'other',
   }).dump.id
   await post('web-1', {})

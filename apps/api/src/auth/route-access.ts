@@ -16,6 +16,8 @@ export const routeAccess: Readonly<Record<string, Access>> = {
   'GET /v1/guests/:id': 'guests:read',
   'GET /v1/guests/:id/pages': 'guests:read',
   'GET /v1/hosts': 'guests:read',
+  'PUT /v1/hosts/:id/drain': 'fleet',
+  'DELETE /v1/hosts/:id/drain': 'fleet',
   'GET /metrics': 'fleet',
   'GET /healthz': 'open',
   'GET /readyz': 'open',

@@ -6,7 +6,7 @@ import { refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
 import { visibleHosts } from '../auth/visible-hosts.ts'
 import { dumpUnknown } from '../dump-unknown.ts'
-import { findGuest, requireReachable } from '../fleet.ts'
+import { findGuest, requireReachable, requireUndrained } from '../fleet.ts'
 import { fingerprintOf, idempotencyKey } from '../idempotency-keys.ts'
 import type { DumpRecord, Journal } from '../journal.ts'
 import { ownerOf } from '../owner-of.ts'
@@ -77,6 +77,7 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
             'IDEMPOTENCY_MISMATCH',
             'IDEMPOTENCY_FULL',
             'HOST_UNREACHABLE',
+            'HOST_DRAINING',
             'QUEUE_UNREACHABLE',
             'JOURNAL_UNWRITABLE',
           ),
@@ -96,8 +97,9 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
           .send(toResource(dump))
       const earlier = keyed && earlierDump(journal, keyed)
       if (earlier) return replay(earlier)
-      const guest = findGuest(visibleHosts(await fleet.hosts(), principal), id)
+      const guest = findGuest(visibleHosts(await fleet.hostsOf(id), principal), id)
       requireReachable(guest)
+      requireUndrained(guest)
       if (guest.problem) throw new ApiProblem('GUEST_UNUSABLE', guest.problem.message)
       // Again: the same request may have been accepted while the fleet was asked.
       const meanwhile = keyed && earlierDump(journal, keyed)

@@ -1,25 +1,20 @@
-import { classMatrix, guestAnnouncement, guestId, hostAnnouncement, hostId, warning } from '@ullage/dump-job'
+import { classMatrix, guestAnnouncement, guestId, hostId, warning } from '@ullage/dump-job'
 import { z } from 'zod'
 import { refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
 import { visibleHosts } from '../auth/visible-hosts.ts'
 import { type FleetGuest, findGuest, guestsOf, requireReachable } from '../fleet.ts'
-import { pageOf, pageQuery } from '../page-of.ts'
+import { nextPage, pageOf, pageQuery, yesOrNo } from '../page-of.ts'
 
 const guestResource = guestAnnouncement
   .extend({
     host: hostId,
     reachable: z.boolean().describe("whether the host's worker was heard of in the last 30 s"),
+    drainingSince: z.iso.datetime().nullable().describe('since when its host takes no new dumps, or null'),
     activeDump: z.string().nullable().describe('address of the dump that is queued or running'),
     links: z.object({ self: z.string(), pages: z.string() }),
   })
   .meta({ id: 'Guest' })
-
-const hostResource = hostAnnouncement
-  .omit({ guests: true, host: true })
-  .partial()
-  .extend({ host: hostId, reachable: z.boolean(), guests: z.array(guestId) })
-  .meta({ id: 'Host' })
 
 /** What both witnesses say of a guest's frames, as `ullage pages --json` prints it. */
 const guestPages = z
@@ -30,18 +25,14 @@ const guestPages = z
   })
   .meta({ id: 'GuestPages' })
 
-const next = z.string().nullable().describe('cursor of the next page; null on the last one')
-const guestList = z.object({ items: z.array(guestResource), next }).meta({ id: 'GuestList' })
-const hostList = z.object({ items: z.array(hostResource), next }).meta({ id: 'HostList' })
+const guestList = z.object({ items: z.array(guestResource), next: nextPage }).meta({ id: 'GuestList' })
 
-const yesOrNo = z.enum(['true', 'false'])
 const guestQuery = z.strictObject({
   ...pageQuery,
   host: hostId.optional(),
   backend: z.string().max(63).optional().describe('of the descriptor, such as virtio-balloon'),
   reachable: yesOrNo.optional(),
 })
-const hostQuery = z.strictObject({ ...pageQuery, reachable: yesOrNo.optional() })
 
 /** Why a guest is not found. */
 const unfound = ['REQUEST_INVALID', 'GUEST_UNKNOWN', 'GUEST_AMBIGUOUS', 'QUEUE_UNREACHABLE'] as const
@@ -92,7 +83,8 @@ export function guestRoutes(app: ZodInstance, { journal, queue, fleet }: ApiPart
         response: { 200: guestResource, ...refusals(...unfound) },
       },
     },
-    async ({ principal, params }) => toGuest(findGuest(visibleHosts(await fleet.hosts(), principal), params.id)),
+    async ({ principal, params }) =>
+      toGuest(findGuest(visibleHosts(await fleet.hostsOf(params.id), principal), params.id)),
   )
 
   // A question takes the worker seconds: who asks while it is asked gets the same answer.
@@ -112,37 +104,13 @@ export function guestRoutes(app: ZodInstance, { journal, queue, fleet }: ApiPart
       },
     },
     async ({ principal, params }) => {
-      const guest = findGuest(visibleHosts(await fleet.hosts(), principal), params.id)
+      const guest = findGuest(visibleHosts(await fleet.hostsOf(params.id), principal), params.id)
       requireReachable(guest)
       const { host, id, tenant } = guest
       const key = `${host} ${id} ${tenant}`
       const answer = asking.get(key) ?? queue.pages(host, id, tenant).finally(() => asking.delete(key))
       asking.set(key, answer)
       return guestPages.parse(await answer)
-    },
-  )
-
-  app.get(
-    '/v1/hosts',
-    {
-      schema: {
-        summary: 'List the hosts that have a worker, or had one in the last 30 days',
-        description: 'A tenant sees the names of hosts that have guests of its own, and those guests.',
-        tags: ['guests'],
-        querystring: hostQuery,
-        response: { 200: hostList, ...refusals('REQUEST_INVALID', 'QUEUE_UNREACHABLE') },
-      },
-    },
-    async (request) => {
-      const { reachable, ...page } = request.query
-      const found = visibleHosts(await fleet.hosts(), request.principal).filter(
-        (host) => reachable === undefined || String(host.reachable) === reachable,
-      )
-      const { items: hosts, next } = pageOf(found, (host) => [host.host], page)
-      const items = hosts.map((host) => ({ ...host, guests: host.guests.map(({ id }) => id) }))
-      // What a host does besides is no tenant's business.
-      const known = ({ host, reachable, guests }: (typeof items)[number]) => ({ host, reachable, guests })
-      return { items: request.principal.tenant === null ? items : items.map(known), next }
     },
   )
 }

@@ -1,0 +1,44 @@
+import { hostDrainKey } from '@ullage/dump-job'
+import type { Worker } from 'bullmq'
+import type { Logger } from 'pino'
+import type { RedisClient } from './connect-redis.ts'
+
+/** How often it is looked whether the host is drained, in milliseconds. */
+const LOOK_EVERY_MS = 2_000
+
+export interface HonourDrainOptions {
+  readonly redis: RedisClient
+  readonly host: string
+  /** Takes no jobs while the host is drained. What it has it finishes. */
+  readonly worker: Pick<Worker, 'isPaused' | 'pause' | 'resume'>
+  readonly log: Logger
+}
+
+/** Has the worker take jobs only while its host is not drained, until disposed. Resolves after the first look. */
+export async function honourDrain({ redis, host, worker, log }: HonourDrainOptions): Promise<AsyncDisposable> {
+  const look = async () => {
+    const drained = (await redis.exists(hostDrainKey(host))) === 1
+    if (drained === worker.isPaused()) return
+    // Without waiting for what runs: it may take hours.
+    if (drained) await worker.pause(true)
+    else worker.resume()
+    log.info({ drained }, drained ? 'the host is drained: no dump is begun' : 'dumps are begun again')
+  }
+  await look()
+  let looking: Promise<void> | undefined
+  const timer = setInterval(() => {
+    looking ??= look()
+      .catch((error: unknown) =>
+        log.warn({ reason: String(error) }, 'it could not be told whether the host is drained'),
+      )
+      .finally(() => {
+        looking = undefined
+      })
+  }, LOOK_EVERY_MS)
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer)
+      await looking
+    },
+  }
+}
