@@ -8,7 +8,7 @@ import {
   pagesQueueName,
   queuePrefix,
 } from '@ullage/dump-job'
-import { Worker } from 'bullmq'
+import { Queue, Worker } from 'bullmq'
 import type { Logger } from 'pino'
 import { announceHost } from './announce-host.ts'
 import { ArtifactFolder } from './artifact-folder.ts'
@@ -19,7 +19,10 @@ import { takeHostLock } from './host-lock.ts'
 import { refuseEvictingRedis } from './refuse-evicting-redis.ts'
 import { runDumpJob, stopReasons } from './run-dump-job.ts'
 import { runPagesJob } from './run-pages-job.ts'
+import { serveWatch } from './serve-watch.ts'
+import { watchConsumption } from './watch-consumption.ts'
 import { type WorkerConfig, WorkerConfigError } from './worker-config.ts'
+import { WorkerMetrics } from './worker-metrics.ts'
 
 /** Starts of one job, retries and stalls together, before it is given up whatever the reasons were. */
 const MOST_STARTS = 10
@@ -100,7 +103,8 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     autorun: false,
     name: host,
   }
-  const context = { config, redis, artifacts, childModule, log, announce }
+  const metrics = stack.use(new WorkerMetrics())
+  const context = { config, redis, artifacts, childModule, log, announce, metrics }
   const dumps = new Worker(
     dumpQueueName(host),
     async (job, token, signal) => {
@@ -146,10 +150,36 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       log,
     }),
   )
+  const queue = new Queue(dumpQueueName(host), { connection: redis, prefix: queuePrefix })
+  queue.on('error', (error) => log.debug({ reason: error.message }, 'queue'))
+  const watch = stack.use(
+    watchConsumption({
+      waiting: () => queue.getJobCountByTypes('waiting', 'prioritized'),
+      running: () => running.size,
+      concurrency: config.concurrency,
+      paused: () => dumps.isPaused(),
+    }),
+  )
+  metrics.watch(watch, () => running.size)
+  let ending = false
   for (const worker of [dumps, pages]) {
-    worker.run().catch((error: unknown) => log.fatal({ reason: String(error) }, 'the queue is no longer read'))
+    const noLonger = (reason: string) => {
+      if (ending) return
+      watch.ended(reason)
+      log.fatal({ reason, queue: worker.name }, 'the queue is no longer read')
+    }
+    worker.run().then(
+      () => noLonger('it was closed'),
+      (error: unknown) => noLonger(String(error)),
+    )
+  }
+  if (config.listen) {
+    const { registry } = metrics
+    const served = stack.use(await serveWatch({ listen: config.listen, registry, verdict: () => watch.verdict() }))
+    log.info({ url: served.url }, 'metrics and health are served')
   }
   stack.defer(async () => {
+    ending = true
     const closed = Promise.all([dumps.close(), pages.close()])
     pages.cancelAllJobs(stopReasons.shutdown)
     const late = setTimeout(() => dumps.cancelAllJobs(stopReasons.shutdown), config.shutdownMs)
@@ -163,6 +193,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       concurrency: config.concurrency,
       folder: new GuestFolder(config.guestsDir, options.describe),
       consuming: () => dumps.isRunning() && !dumps.isPaused(),
+      onGuests: (guests) => metrics.keepGuests(guests),
       log,
     }),
   )
