@@ -22,7 +22,7 @@ export const directions: Readonly<Record<string, readonly string[]>> = {
   api: ['dump-job'],
   worker: ['dump-job', 'dump', 'guests', 'offline-query', 'vmcore', 'native'],
   cli: ['pages', 'dump', 'guests', 'offline-query', 'vmcore', 'native', 'api', 'worker', 'dump-job'],
-  infra: ['lab', 'dump', 'guests', 'native', 'vmcore', 'dump-job', 'worker'],
+  infra: ['lab', 'dump', 'guests', 'native', 'vmcore', 'dump-job', 'api', 'worker'],
 }
 
 /** What knows HTTP, queues or databases, and so belongs to apps. */
