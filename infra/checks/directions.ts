@@ -24,7 +24,7 @@ export const directions: Readonly<Record<string, readonly string[]>> = {
   api: ['dump-job', 'artifact-store'],
   worker: ['dump-job', 'artifact-store', 'dump', 'guests', 'offline-query', 'vmcore', 'native'],
   cli: ['pages', 'dump', 'guests', 'offline-query', 'vmcore', 'native', 'api', 'worker', 'dump-job', 'artifact-store'],
-  infra: ['lab', 'dump', 'guests', 'native', 'vmcore', 'dump-job', 'worker'],
+  infra: ['lab', 'dump', 'guests', 'native', 'vmcore', 'dump-job', 'api', 'worker'],
 }
 
 /** What knows HTTP, queues or databases, and so belongs to apps. */

@@ -13,6 +13,8 @@ const NEEDED = [
   { debian: 'qemu-system-x86', command: 'qemu-system-x86_64' },
   { debian: 'qemu-system-arm', command: 'qemu-system-aarch64', without: 'tests with arm64 guests fail' },
   { debian: 'redis-server', command: 'redis-server' },
+  { debian: 'systemd', command: 'systemd-analyze', without: 'tests of the systemd units fail' },
+  { debian: 'docker-compose', command: 'docker-compose', without: 'the test of the compose file fails' },
   { debian: 'cpio', command: 'cpio' },
   { debian: 'busybox-static', test: hasStaticBusybox },
   { debian: 'xz-utils', command: 'xz' },

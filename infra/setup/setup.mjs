@@ -11,6 +11,7 @@ import { fillLabCache } from './lab-cache.mjs'
 import { ensureMachinePackages, missingFromMachine } from './machine-packages.mjs'
 import { isManifestComplete, readManifest } from './manifest.mjs'
 import { ensureNpmPackages, whyStale } from './npm-packages.mjs'
+import { ensurePromtool, hasPromtool } from './promtool.mjs'
 import { reportManifest } from './report-manifest.mjs'
 import { say } from './say.mjs'
 import { SetupError } from './setup-error.mjs'
@@ -29,6 +30,7 @@ async function main() {
   const complete =
     !options.refresh &&
     missingFromMachine().length === 0 &&
+    hasPromtool(cache) &&
     whyStale(root) === undefined &&
     isManifestComplete(readManifest(cache), options) &&
     (!options.long || areKeptKernelsThere(cache))
@@ -40,6 +42,7 @@ async function main() {
   await withLock(cache, async () => {
     await ensureMachinePackages()
     await ensureNpmPackages(root)
+    await ensurePromtool(cache)
     reportManifest(await fillLabCache(cache, options), cache)
   })
   if (!existsSync(join(root, 'node_modules/.bin/node'))) throw new SetupError('the npm package node is not installed')

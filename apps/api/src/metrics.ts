@@ -4,6 +4,8 @@ import type { Fleet } from './fleet.ts'
 import type { DumpRecord, Journal } from './journal.ts'
 
 const SECONDS = [0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600]
+/** 1 MiB to 1 TiB. */
+const BYTES = [20, 24, 27, 30, 33, 36, 40].map((power) => 2 ** power)
 const HTTP_SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30]
 
 /** What Prometheus is told. Counts that the journal has are read from it at each scrape. */
@@ -62,6 +64,19 @@ export class Metrics {
         },
       }),
     )
+    this.registry.registerMetric(
+      new Gauge({
+        name: 'ullage_active_dumps',
+        help: 'dumps that are queued or running, by host',
+        labelNames: ['host', 'state'],
+        registers: [],
+        collect() {
+          // A host without any has no series: there are no more of them than active dumps.
+          this.reset()
+          for (const { host, state } of journal.active()) this.inc({ host, state })
+        },
+      }),
+    )
     this.#finished(journal, registers)
   }
 
@@ -75,6 +90,18 @@ export class Metrics {
     const seconds = histogram('ullage_dump_seconds', 'time that a dump took on its host', registers)
     const paused = histogram('ullage_dump_pause_seconds', 'time that a guest stood still for its dump', registers)
     const bytes = new Counter({ name: 'ullage_artifact_bytes_total', help: 'bytes of published artifacts', registers })
+    const disagreements = new Counter({
+      name: 'ullage_disagreement_frames_total',
+      help: 'frames of which guest and host said what does not fit, by kind',
+      labelNames: ['kind'],
+      registers,
+    })
+    const reclaimable = new Histogram({
+      name: 'ullage_reclaimable_bytes',
+      help: 'memory that a dumped guest gave back and its host still held',
+      buckets: BYTES,
+      registers,
+    })
     const alarms = new Counter({
       name: 'ullage_alarms_total',
       help: 'dumps whose report says that memory the guest relies on may be gone',
@@ -89,6 +116,10 @@ export class Metrics {
       paused.observe(result.pausedMs / 1000)
       bytes.inc(result.artifact.bytes)
       if (result.alarm) alarms.inc()
+      if (!result.disagreements) return
+      const { reclaimableBytes, ...kinds } = result.disagreements
+      reclaimable.observe(reclaimableBytes)
+      for (const [kind, frames] of Object.entries(kinds)) disagreements.inc({ kind }, frames)
     })
   }
 }

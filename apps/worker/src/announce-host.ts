@@ -20,6 +20,8 @@ export interface AnnounceHostOptions {
   readonly folder: GuestFolder
   /** False while this worker takes no jobs: it then does not beat. */
   readonly consuming: () => boolean
+  /** Told which guests there are with every look. */
+  readonly onGuests?: (guests: ReadonlySet<string>) => void
   readonly log: Logger
 }
 
@@ -44,6 +46,7 @@ export async function announceHost(options: AnnounceHostOptions): Promise<AsyncD
   const beat = async () => {
     if (!consuming()) return
     const { guests, ignored } = await folder.list()
+    options.onGuests?.(new Set(guests.map(({ id }) => id)))
     const now = JSON.stringify({ guests, ignored })
     if (now === said && performance.now() - saidAt < heartbeat.everyMs) return
     const ids = guests.map(({ id }) => id)

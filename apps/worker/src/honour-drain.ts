@@ -14,10 +14,17 @@ export interface HonourDrainOptions {
   readonly log: Logger
 }
 
+export interface HonouredDrain extends AsyncDisposable {
+  /** Whether the host was drained at the last look. */
+  readonly isDrained: boolean
+}
+
 /** Has the worker take jobs only while its host is not drained, until disposed. Resolves after the first look. */
-export async function honourDrain({ redis, host, worker, log }: HonourDrainOptions): Promise<AsyncDisposable> {
+export async function honourDrain({ redis, host, worker, log }: HonourDrainOptions): Promise<HonouredDrain> {
+  let isDrained = false
   const look = async () => {
     const drained = (await redis.exists(hostDrainKey(host))) === 1
+    isDrained = drained
     if (drained === worker.isPaused()) return
     // Without waiting for what runs: it may take hours.
     if (drained) await worker.pause(true)
@@ -36,6 +43,9 @@ export async function honourDrain({ redis, host, worker, log }: HonourDrainOptio
       })
   }, LOOK_EVERY_MS)
   return {
+    get isDrained() {
+      return isDrained
+    },
     async [Symbol.asyncDispose]() {
       clearInterval(timer)
       await looking

@@ -7,6 +7,7 @@ import {
   type DumpProgress,
   type DumpResult,
   dumpResult,
+  failureOfReason,
   resultOfReport,
 } from '@ullage/dump-job'
 import { type Job, WaitingError } from 'bullmq'
@@ -18,6 +19,7 @@ import { AttemptError, toJobError } from './job-failure.ts'
 import { relayProgress } from './relay-progress.ts'
 import { runChild } from './run-child.ts'
 import type { WorkerConfig } from './worker-config.ts'
+import type { WorkerMetrics } from './worker-metrics.ts'
 
 /** Why a running job is told to end; what happens to the job differs. */
 export const stopReasons = { cancelled: 'cancelled', shutdown: 'shutdown', lockLost: 'lockLost' } as const
@@ -31,6 +33,7 @@ export interface DumpJobContext {
   readonly log: Logger
   /** Tells whoever shows the job that it changed. */
   readonly announce: (job: string) => void
+  readonly metrics: WorkerMetrics
 }
 
 /**
@@ -46,15 +49,19 @@ export async function runDumpJob(
   const attempt = job.attemptsMade + 1
   const log = context.log.child({ job: job.id })
   try {
-    return await makeAttempt({ ...context, log }, job, token, signal)
+    const result = await makeAttempt({ ...context, log }, job, token, signal)
+    context.metrics.attempt('succeeded')
+    return result
   } catch (error) {
     if (signal.aborted && signal.reason === stopReasons.shutdown) {
+      context.metrics.attempt('putBack')
       log.info('put back into the queue: the worker is ending')
       await job.moveToWait(token)
       throw new WaitingError()
     }
     const lost = signal.aborted && signal.reason === stopReasons.lockLost
     const failure = toJobError(lost ? lockLost(error) : error, attempt, job.failedReason)
+    context.metrics.attempt('failed', failureOfReason(failure.message).code)
     log.error({ attempt, reason: failure.message, final: failure.name === 'UnrecoverableError' }, 'the attempt failed')
     throw failure
   }
@@ -106,6 +113,7 @@ async function makeAttempt(context: DumpJobContext, job: Job, token: string, sig
       await stillOurs(job, token, config.lockMs)
       return attempt.publish(answer.report, answer.delivered)
     })
+    context.metrics.published(asked.guest, report)
     log.info({ bytes: report.artifact.bytes, sha256: report.artifact.sha256 }, 'dump published')
     return dumpResult.parse(resultOfReport(report))
   } finally {

@@ -9,7 +9,7 @@ import {
   pagesQueueName,
   queuePrefix,
 } from '@ullage/dump-job'
-import { Worker } from 'bullmq'
+import { Queue, Worker } from 'bullmq'
 import type { Logger } from 'pino'
 import { announceHost } from './announce-host.ts'
 import { connectRedis } from './connect-redis.ts'
@@ -22,7 +22,10 @@ import { readWorkerIds, reclaimJobs, writeWorkerIds } from './reclaim-jobs.ts'
 import { refuseEvictingRedis } from './refuse-evicting-redis.ts'
 import { runDumpJob, stopReasons } from './run-dump-job.ts'
 import { runPagesJob } from './run-pages-job.ts'
+import { serveWatch } from './serve-watch.ts'
+import { watchConsumption } from './watch-consumption.ts'
 import { type WorkerConfig, WorkerConfigError } from './worker-config.ts'
+import { WorkerMetrics } from './worker-metrics.ts'
 
 /** Starts of one job, retries and stalls together, before it is given up whatever the reasons were. */
 const MOST_STARTS = 10
@@ -115,7 +118,8 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   const endLost = (job: string) => {
     if (dumps.cancelJob(job, stopReasons.lockLost)) log.error({ job }, 'the lock is lost: the attempt is ended')
   }
-  const context = { config, redis, artifacts, childModule, log, announce }
+  const metrics = stack.use(new WorkerMetrics())
+  const context = { config, redis, artifacts, childModule, log, announce, metrics }
   const dumps = new Worker(
     dumpQueueName(host),
     async (job, token, signal) => {
@@ -171,10 +175,40 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   }
   await writeWorkerIds(stateDir, [dumps.id, pages.id])
   const drain = await honourDrain({ redis, host, worker: dumps, log })
+  const queue = new Queue(dumpQueueName(host), { connection: redis, prefix: queuePrefix })
+  queue.on('error', (error) => log.debug({ reason: error.message }, 'queue'))
+  const watch = stack.use(
+    watchConsumption({
+      // What waits on a drained host waits by order.
+      waiting: async () => {
+        const waiting = await queue.getJobCountByTypes('waiting', 'prioritized')
+        return drain.isDrained ? 0 : waiting
+      },
+      running: () => running.size,
+      concurrency: config.concurrency,
+      paused: () => dumps.isPaused() && !drain.isDrained,
+    }),
+  )
+  metrics.watch(watch, () => running.size)
+  let ending = false
   for (const worker of [dumps, pages]) {
-    worker.run().catch((error: unknown) => log.fatal({ reason: String(error) }, 'the queue is no longer read'))
+    const noLonger = (reason: string) => {
+      if (ending) return
+      watch.ended(reason)
+      log.fatal({ reason, queue: worker.name }, 'the queue is no longer read')
+    }
+    worker.run().then(
+      () => noLonger('it was closed'),
+      (error: unknown) => noLonger(String(error)),
+    )
+  }
+  if (config.listen) {
+    const { registry } = metrics
+    const served = stack.use(await serveWatch({ listen: config.listen, registry, verdict: () => watch.verdict() }))
+    log.info({ url: served.url }, 'metrics and health are served')
   }
   stack.defer(async () => {
+    ending = true
     const closed = Promise.all([dumps.close(), pages.close()])
     pages.cancelAllJobs(stopReasons.shutdown)
     const late = setTimeout(() => dumps.cancelAllJobs(stopReasons.shutdown), config.shutdownMs)
@@ -191,6 +225,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       folder: new GuestFolder(config.guestsDir, options.describe),
       // A drained host has a worker all the same.
       consuming: () => dumps.isPaused() || dumps.isRunning(),
+      onGuests: (guests) => metrics.keepGuests(guests),
       log,
     }),
   )

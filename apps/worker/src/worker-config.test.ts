@@ -26,6 +26,7 @@ test('what is not set has a default', () => {
     lockMs: 30_000,
     silenceMs: 600_000,
     shutdownMs: 20_000,
+    listen: undefined,
     logLevel: 'info',
   })
 })

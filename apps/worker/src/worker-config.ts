@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { readStoreConfig, spoolFolder, StoreConfigError } from '@ullage/artifact-store'
 import { hostId, redisAddress } from '@ullage/dump-job'
 import { z } from 'zod'
+import { watchAddress } from './watch-address.ts'
 
 const folder = z
   .string()
@@ -29,6 +30,7 @@ const environment = z.object({
   ULLAGE_LOCK_SECONDS: seconds(2, 3_600).default(30),
   ULLAGE_SILENCE_SECONDS: seconds(10, 86_400).default(600),
   ULLAGE_SHUTDOWN_SECONDS: seconds(1, 86_400).default(20),
+  ULLAGE_WORKER_LISTEN: watchAddress.optional(),
   ULLAGE_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 })
 
@@ -80,6 +82,8 @@ export function readWorkerConfig(env: Readonly<Record<string, string | undefined
     silenceMs: data.ULLAGE_SILENCE_SECONDS * 1000,
     /** How long running dumps may go on after SIGTERM before they are put back into the queue. */
     shutdownMs: data.ULLAGE_SHUTDOWN_SECONDS * 1000,
+    /** Where metrics and health are served; undefined serves neither. */
+    listen: data.ULLAGE_WORKER_LISTEN,
     logLevel: data.ULLAGE_LOG_LEVEL,
   }
 }

@@ -92,9 +92,11 @@ export class Service implements AsyncDisposable {
   }
 
   /** Starts a worker in a process group of its own, and waits until the API sees its guests. */
-  async startWorker(options: { main?: URL; env?: Record<string, string> } = {}): Promise<Running> {
-    const { main = WORKER_MAIN, env = {} } = options
-    const worker = this.start(main, { ULLAGE_HOST_ID: 'h1', ULLAGE_LOCK_SECONDS: '3', ...env })
+  async startWorker(
+    options: { main?: URL; env?: Record<string, string>; launcher?: readonly string[] } = {},
+  ): Promise<Running> {
+    const { main = WORKER_MAIN, env = {}, launcher } = options
+    const worker = this.start(main, { ULLAGE_HOST_ID: 'h1', ULLAGE_LOCK_SECONDS: '3', ...env }, launcher)
     await until(
       () => `the worker is ready: ${worker.log()}`,
       () => worker.log().includes('"worker ready"') || worker.process.exitCode !== null,
@@ -102,8 +104,15 @@ export class Service implements AsyncDisposable {
     return worker
   }
 
-  start(main: URL, env: Record<string, string>): Running {
-    const child = spawn(process.execPath, ['--conditions=@ullage/source', fileURLToPath(main)], {
+  /** `launcher` is a command that becomes the process it is given. */
+  start(main: URL, env: Record<string, string>, launcher: readonly string[] = []): Running {
+    const [command = process.execPath, ...argv] = [
+      ...launcher,
+      process.execPath,
+      '--conditions=@ullage/source',
+      fileURLToPath(main),
+    ]
+    const child = spawn(command, argv, {
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {

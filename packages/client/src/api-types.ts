@@ -226,7 +226,7 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
-                /** @description HOST_UNREACHABLE: the guest's host does not answer; QUEUE_UNREACHABLE: the queue does not answer; AUTH_UNREACHABLE: tokens cannot be checked now; AUDIT_UNWRITABLE: what is done cannot be written down */
+                /** @description HOST_UNREACHABLE: the guest's host does not answer; HOST_DRAINING: the guest's host takes no new dumps; QUEUE_UNREACHABLE: the queue does not answer; JOURNAL_UNWRITABLE: the journal cannot be written; AUTH_UNREACHABLE: tokens cannot be checked now; AUDIT_UNWRITABLE: what is done cannot be written down */
                 503: {
                     headers: {
                         [name: string]: unknown;
@@ -453,7 +453,7 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
-                /** @description QUEUE_UNREACHABLE: the queue does not answer; STORE_UNAVAILABLE: the place of artifacts does not answer; AUTH_UNREACHABLE: tokens cannot be checked now; AUDIT_UNWRITABLE: what is done cannot be written down */
+                /** @description QUEUE_UNREACHABLE: the queue does not answer; STORE_UNAVAILABLE: the place of artifacts does not answer; JOURNAL_UNWRITABLE: the journal cannot be written; AUTH_UNREACHABLE: tokens cannot be checked now; AUDIT_UNWRITABLE: what is done cannot be written down */
                 503: {
                     headers: {
                         [name: string]: unknown;
@@ -1342,7 +1342,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List the hosts that have a worker, or had one in the last 30 days
+         * List the hosts that have a worker, or had one lately
          * @description A tenant sees the names of hosts that have guests of its own, and those guests. Scope: guests:read.
          */
         get: {
@@ -1432,6 +1432,234 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/hosts/{id}/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Have a host take no new dumps
+         * @description What runs there is finished; what is queued stays queued, also when the worker starts again; POST /v1/dumps for its guests is refused with HOST_DRAINING. Holds until DELETE. Scope: admin, of no tenant.
+         */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Host"];
+                    };
+                };
+                /** @description REQUEST_INVALID: the request does not fit the schema */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description UNAUTHENTICATED: who asks is not known */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description FORBIDDEN: this key or token has not the scope for it */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description HOST_UNKNOWN: no such host */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description BODY_TOO_LARGE: the request is too large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description MEDIA_TYPE: the body is not JSON */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description RATE_LIMITED: too many requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description INTERNAL: something is wrong here */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description QUEUE_UNREACHABLE: the queue does not answer; AUTH_UNREACHABLE: tokens cannot be checked now; AUDIT_UNWRITABLE: what is done cannot be written down */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        /**
+         * Have a host take dumps again
+         * @description Scope: admin, of no tenant.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Host"];
+                    };
+                };
+                /** @description REQUEST_INVALID: the request does not fit the schema */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description UNAUTHENTICATED: who asks is not known */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description FORBIDDEN: this key or token has not the scope for it */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description HOST_UNKNOWN: no such host */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description BODY_TOO_LARGE: the request is too large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description MEDIA_TYPE: the body is not JSON */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description RATE_LIMITED: too many requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description INTERNAL: something is wrong here */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description QUEUE_UNREACHABLE: the queue does not answer; AUTH_UNREACHABLE: tokens cannot be checked now; AUDIT_UNWRITABLE: what is done cannot be written down */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -1486,7 +1714,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether dumps can be accepted: the journal and Redis answer */
+        /** Whether dumps can be accepted: the journal can be written and Redis answers */
         get: {
             parameters: {
                 query?: never;
@@ -1655,6 +1883,12 @@ export interface components {
              */
             pvTables?: "keep" | "rewrite" | "crash";
             /**
+             * @description a waiting dump of a higher priority goes first; among equals, the tenants of a host's queue take turns
+             * @default normal
+             * @enum {string}
+             */
+            priority?: "high" | "normal" | "low";
+            /**
              * @description true dumps without pausing the guest; the dump is then inconsistent
              * @default false
              */
@@ -1691,6 +1925,12 @@ export interface components {
              * @enum {string}
              */
             pvTables?: "keep" | "rewrite" | "crash";
+            /**
+             * @description a waiting dump of a higher priority goes first; among equals, the tenants of a host's queue take turns
+             * @default normal
+             * @enum {string}
+             */
+            priority?: "high" | "normal" | "low";
             /**
              * @description true dumps without pausing the guest; the dump is then inconsistent
              * @default false
@@ -1839,6 +2079,8 @@ export interface components {
             /** @description how often a worker has begun it */
             attempts: number;
             cancelRequested: boolean;
+            /** @description true while it is queued or running and its host has no worker that was heard of in the last 30 s */
+            hostUnreachable: boolean;
             progress: components["schemas"]["DumpProgressInput"] | null;
             /** @description why it failed, or why the last attempt did when another one follows */
             failure: components["schemas"]["DumpFailureInput"] | null;
@@ -1856,6 +2098,12 @@ export interface components {
                  * @description when retention removed the artifact and its report
                  */
                 expiredAt?: string;
+                disagreements?: {
+                    reclaimableBytes: number;
+                    untouched: number;
+                    inUseUnbacked: number;
+                    offlineUntold: number;
+                };
             } | null;
             links: {
                 self: string;
@@ -1892,22 +2140,14 @@ export interface components {
             host: string;
             /** @description whether the host's worker was heard of in the last 30 s */
             reachable: boolean;
+            /** @description since when its host takes no new dumps, or null */
+            drainingSince: string | null;
             /** @description address of the dump that is queued or running */
             activeDump: string | null;
             links: {
                 self: string;
                 pages: string;
             };
-        };
-        HostInput: {
-            /** Format: uuid */
-            instance?: string;
-            /** Format: date-time */
-            startedAt?: string;
-            concurrency?: number;
-            host: string;
-            reachable: boolean;
-            guests: string[];
         };
         GuestPagesInput: {
             guest: {
@@ -1935,15 +2175,28 @@ export interface components {
             /** @description cursor of the next page; null on the last one */
             next: string | null;
         };
-        HostListInput: {
-            items: components["schemas"]["HostInput"][];
-            /** @description cursor of the next page; null on the last one */
-            next: string | null;
-        };
         ReadinessInput: {
             ready: boolean;
             journal: string;
             queue: string;
+        };
+        HostInput: {
+            /** Format: uuid */
+            instance?: string;
+            /** Format: date-time */
+            startedAt?: string;
+            concurrency?: number;
+            host: string;
+            /** @description whether its worker was heard of in the last 30 s */
+            reachable: boolean;
+            /** @description since when it takes no new dumps, or null */
+            drainingSince?: string | null;
+            guests: string[];
+        };
+        HostListInput: {
+            items: components["schemas"]["HostInput"][];
+            /** @description cursor of the next page; null on the last one */
+            next: string | null;
         };
         DumpFailure: {
             code: string;
@@ -1978,6 +2231,12 @@ export interface components {
              * @enum {string}
              */
             pvTables: "keep" | "rewrite" | "crash";
+            /**
+             * @description a waiting dump of a higher priority goes first; among equals, the tenants of a host's queue take turns
+             * @default normal
+             * @enum {string}
+             */
+            priority: "high" | "normal" | "low";
             /**
              * @description true dumps without pausing the guest; the dump is then inconsistent
              * @default false
@@ -2015,6 +2274,12 @@ export interface components {
              * @enum {string}
              */
             pvTables: "keep" | "rewrite" | "crash";
+            /**
+             * @description a waiting dump of a higher priority goes first; among equals, the tenants of a host's queue take turns
+             * @default normal
+             * @enum {string}
+             */
+            priority: "high" | "normal" | "low";
             /**
              * @description true dumps without pausing the guest; the dump is then inconsistent
              * @default false
@@ -2163,6 +2428,8 @@ export interface components {
             /** @description how often a worker has begun it */
             attempts: number;
             cancelRequested: boolean;
+            /** @description true while it is queued or running and its host has no worker that was heard of in the last 30 s */
+            hostUnreachable: boolean;
             progress: components["schemas"]["DumpProgress"] | null;
             /** @description why it failed, or why the last attempt did when another one follows */
             failure: components["schemas"]["DumpFailure"] | null;
@@ -2180,6 +2447,12 @@ export interface components {
                  * @description when retention removed the artifact and its report
                  */
                 expiredAt?: string;
+                disagreements?: {
+                    reclaimableBytes: number;
+                    untouched: number;
+                    inUseUnbacked: number;
+                    offlineUntold: number;
+                };
             } | null;
             links: {
                 self: string;
@@ -2216,22 +2489,14 @@ export interface components {
             host: string;
             /** @description whether the host's worker was heard of in the last 30 s */
             reachable: boolean;
+            /** @description since when its host takes no new dumps, or null */
+            drainingSince: string | null;
             /** @description address of the dump that is queued or running */
             activeDump: string | null;
             links: {
                 self: string;
                 pages: string;
             };
-        };
-        Host: {
-            /** Format: uuid */
-            instance?: string;
-            /** Format: date-time */
-            startedAt?: string;
-            concurrency?: number;
-            host: string;
-            reachable: boolean;
-            guests: string[];
         };
         GuestPages: {
             guest: {
@@ -2259,15 +2524,28 @@ export interface components {
             /** @description cursor of the next page; null on the last one */
             next: string | null;
         };
-        HostList: {
-            items: components["schemas"]["Host"][];
-            /** @description cursor of the next page; null on the last one */
-            next: string | null;
-        };
         Readiness: {
             ready: boolean;
             journal: string;
             queue: string;
+        };
+        Host: {
+            /** Format: uuid */
+            instance?: string;
+            /** Format: date-time */
+            startedAt?: string;
+            concurrency?: number;
+            host: string;
+            /** @description whether its worker was heard of in the last 30 s */
+            reachable: boolean;
+            /** @description since when it takes no new dumps, or null */
+            drainingSince?: string | null;
+            guests: string[];
+        };
+        HostList: {
+            items: components["schemas"]["Host"][];
+            /** @description cursor of the next page; null on the last one */
+            next: string | null;
         };
     };
     responses: never;

@@ -90,16 +90,22 @@ export const dumpResult = z.object({
   warnings: z.array(warning),
   totalMs: milliseconds,
   expiredAt: z.iso.datetime().optional().describe('when retention removed the artifact and its report'),
+  /** Absent in results of workers before these figures were told. */
+  disagreements: z
+    .object({ reclaimableBytes: bytes, untouched: frames, inUseUnbacked: frames, offlineUntold: frames })
+    .optional(),
 })
 export type DumpResult = z.infer<typeof dumpResult>
 
 export function resultOfReport(report: PublishedReport): DumpResult {
+  const { reclaimableBytes, untouched, inUseUnbacked, offlineUntold } = report.disagreements
   return {
     artifact: report.artifact,
     pausedMs: report.consistency.pausedMs,
     alarm: report.disagreements.alarm,
     warnings: report.warnings,
     totalMs: report.timingsMs.total,
+    disagreements: { reclaimableBytes, untouched, inUseUnbacked, offlineUntold },
   }
 }
 

@@ -1,0 +1,58 @@
+import { type ConsumptionVerdict, judgeConsumption } from './judge-consumption.ts'
+
+const LOOK_EVERY_MS = 5_000
+
+export interface WatchConsumptionOptions {
+  /** Asks Redis how many jobs of this host wait for a free place. */
+  readonly waiting: () => Promise<number>
+  readonly running: () => number
+  readonly concurrency: number
+  readonly paused: () => boolean
+}
+
+export interface ConsumptionWatch extends Disposable {
+  /** Tells it that the queue is no longer read, and why. */
+  ended(reason: string): void
+  verdict(): ConsumptionVerdict
+  /** Jobs that waited at the last look. */
+  readonly waiting: number
+}
+
+/** Looks every 5 s, one look at a time, whether this worker still takes what waits. */
+export function watchConsumption(options: WatchConsumptionOptions): ConsumptionWatch {
+  let ended: string | undefined
+  let answeredAt = performance.now()
+  let waitingSince: number | undefined
+  let waiting = 0
+  let looking = false
+  const look = async () => {
+    if (looking) return
+    looking = true
+    try {
+      waiting = await options.waiting()
+      answeredAt = performance.now()
+      const idle = waiting > 0 && options.running() < options.concurrency
+      waitingSince = idle ? (waitingSince ?? answeredAt) : undefined
+    } catch {
+      // Its silence is what counts: the connection says itself what it is about.
+      waitingSince = undefined
+    } finally {
+      looking = false
+    }
+  }
+  const timer = setInterval(() => void look(), LOOK_EVERY_MS)
+  return {
+    ended(reason) {
+      ended = reason
+    },
+    verdict: () =>
+      judgeConsumption(
+        { ended, paused: options.paused(), answeredAt, waitingSince, running: options.running() },
+        performance.now(),
+      ),
+    get waiting() {
+      return waiting
+    },
+    [Symbol.dispose]: () => clearInterval(timer),
+  }
+}
