@@ -25,7 +25,7 @@ test('when all threads fail the first failure is told, and no other once the poo
     const other = runs[1] as Promise<unknown>
     other.catch(() => undefined)
     await expect(runs[0]).rejects.toThrow('no batch 99')
-    pool[Symbol.dispose]()
+    await pool[Symbol.asyncDispose]()
   }
   await delay(200)
   expect(uncaught).toEqual([])

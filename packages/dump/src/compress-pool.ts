@@ -23,7 +23,7 @@ const fromSource = import.meta.url.endsWith('.ts')
  * Threads that read and compress, and later check what was written. Made before it is known what they will work on, for they
  * take a while to start.
  */
-export class CompressPool implements Disposable {
+export class CompressPool implements AsyncDisposable {
   readonly jobs: number
   /** Resolves when every thread waits for orders; rejects when one ends before. */
   readonly ready: Promise<void>
@@ -39,7 +39,7 @@ export class CompressPool implements Disposable {
       while (this.#workers.length < options.jobs) this.#workers.push(this.#start({ codec: options.codec }))
     } catch (error) {
       // Those that run would keep the process alive, and nobody has them.
-      this[Symbol.dispose]()
+      void this.#end()
       throw tooFewThreads(options.jobs, this.#workers.length, error)
     }
     this.#load = this.#workers.map(() => 0)
@@ -94,8 +94,9 @@ export class CompressPool implements Disposable {
     })
   }
 
-  [Symbol.dispose](): void {
-    void this.#end()
+  /** Resolves when no thread runs any more: one that the end of the process overtakes may still be at work. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#end()
   }
 
   /** Ends all threads; nobody hears of orders that are not done. Resolves when none runs. */

@@ -44,7 +44,7 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   // A file system that does not answer is not waited for while the guest stands still.
   const freeBytes = await artifact?.freeBytes()
   // Threads start while the guest is looked at.
-  using pool = artifact && new CompressPool({ jobs: options.jobs, codec: codec?.name })
+  await using pool = artifact && new CompressPool({ jobs: options.jobs, codec: codec?.name })
   let rehearsal: Rehearsal | undefined
   const store = new ReadyStore()
   const beforeStop = async () => {

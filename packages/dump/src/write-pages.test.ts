@@ -44,7 +44,7 @@ function summing(told: { pages: number; sum: number }): VmcoreWriter {
 
 async function write(options: { memory: GuestMemory; copyBytes: number; signal?: AbortSignal; order: string[] }) {
   const told = { pages: 0, sum: 0 }
-  using pool = new CompressPool({ jobs: 1, codec: undefined })
+  await using pool = new CompressPool({ jobs: 1, codec: undefined })
   const { copied } = await writePages({
     ...options,
     plan,

@@ -118,13 +118,16 @@ async function pausedGuests(bench: FaultBench, wrong: string[]): Promise<number>
   return Math.max(status === 'paused' ? 1 : 0, bench.pauseRecords().length)
 }
 
+/** Of attempts that run, and locks. */
+const NO_ARTIFACTS = ['.partial', '.locks']
+
 /** Whatever lies under artifacts that is not the whole folder of a dump that succeeded. */
 function unfinishedFiles(bench: FaultBench, ended: readonly DumpResource[]): string[] {
   const folder = bench.service.artifactsDir
   const failed = new Set(ended.filter(({ state }) => state !== 'succeeded').map(({ id }) => id))
   const wrong = bench.service.files().filter((file) => file.startsWith('.'))
   for (const name of readdirSync(folder)) {
-    if (name === '.partial') continue
+    if (NO_ARTIFACTS.includes(name)) continue
     const whole = Object.values(publishedFiles).every(
       (file) => (statSync(join(folder, name, file), { throwIfNoEntry: false })?.size ?? 0) > 0,
     )
