@@ -18,6 +18,7 @@ test('what is not set has a default', () => {
     guestsDir: '/etc/ullage/guests',
     stateDir: '/run/ullage',
     spoolDir: '/run/ullage/spool',
+    locksDir: '/srv/dumps/.locks',
     guardianScope: 'session',
     concurrency: 1,
     threads: undefined,
@@ -27,6 +28,7 @@ test('what is not set has a default', () => {
     silenceMs: 600_000,
     shutdownMs: 20_000,
     listen: undefined,
+    tracesEndpoint: undefined,
     logLevel: 'info',
   })
 })
