@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { ApiProblem } from '../src/problem.ts'
-import { api, reportOf } from './api-under-test.ts'
+import { guest, host, reportOf, setUp } from './api-under-test.ts'
 import { judgeAnswer } from './fuzz/judge-answer.ts'
-import { type FuzzPrincipal, principals } from './fuzz/principals.ts'
+import { authenticateFuzz, type FuzzPrincipal, maySee, principals } from './fuzz/principals.ts'
 import { type FuzzRequest, requestArbitrary } from './fuzz/request-arbitrary.ts'
 import { sendRequest } from './fuzz/send-request.ts'
 
@@ -14,13 +14,39 @@ const SEED = Number(process.env.ULLAGE_FUZZ_SEED ?? 1)
 /** Requests that are under way at the same time. */
 const AT_ONCE = 16
 
-const GUESTS = ['web-1', 'web-2', 'odd', 'moved', 'db-1']
+/** Whose the guests are; their names are nothing that chance makes. */
+const OWNERS: Readonly<Record<string, string | null>> = {
+  'guest-of-acme-1': 'acme',
+  'guest-of-acme-2': 'acme',
+  'guest-of-other-1': 'other',
+  'guest-of-other-2': 'other',
+  'guest-of-nobody': null,
+}
+const GUESTS = Object.keys(OWNERS)
 const CONTENT = Buffer.from('what a vmcore holds')
 const SHA256 = 'a'.repeat(64)
 const pages = {
   guest: { backend: 'virtio-balloon', kernel: '6.1.0', pageSize: 4096 },
   frames: { total: 4, byClass: { offline: { backed: 0, swapped: 0, unbacked: 4, unknown: 0 } }, byFate: {} },
   warnings: [],
+}
+
+type Api = Awaited<ReturnType<typeof setUp>>
+let api: Api
+
+/** An API that asks who asks, with guests of two tenants on two hosts. */
+async function startApi(): Promise<Api> {
+  const started = await setUp({ authenticate: authenticateFuzz })
+  const guests = Object.entries(OWNERS).map(([id, tenant]) => guest(id, tenant))
+  started.fleet.now = [host('host-of-both', guests.slice(0, 4)), host('host-of-nobody', guests.slice(4))]
+  return started
+}
+
+/** What who asks must not get to see: guests, dumps and hosts of others. */
+function forbiddenTo(asking: FuzzPrincipal): string[] {
+  const others = GUESTS.filter((id) => !maySee(asking, OWNERS[id] ?? null))
+  const dumps = api.journal.list({ limit: 100 }).filter(({ tenant }) => !maySee(asking, tenant))
+  return [...others, ...dumps.map(({ id }) => id), ...(maySee(asking, null) ? [] : ['host-of-nobody'])]
 }
 
 /** What happens behind the API between requests. */
@@ -80,6 +106,7 @@ function inPlace(request: FuzzRequest, dumps: readonly string[]): { sent: FuzzRe
 test(
   `${REQUESTS} requests of all kinds, seed ${SEED}: nothing breaks, nothing hangs, every refusal is a problem`,
   async () => {
+    api = await startApi()
     const { port } = new URL(await api.app.listen({ port: 0, host: '127.0.0.1' }))
     api.queue.pagesAnswer = pages
     const requests = requestArbitrary((await api.app.inject('/openapi.json')).json())
@@ -94,7 +121,7 @@ test(
       })
       count += 1
       statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1)
-      const wrong = judgeAnswer(sent, answer, principal.forbidden())
+      const wrong = judgeAnswer(sent, answer, forbiddenTo(principal))
       if (wrong.length > 0) throw new Error(`${wrong.join('; ')}: ${said}: ${JSON.stringify(answer).slice(0, 700)}`)
     }
     const batch = fc.array(requests, { minLength: AT_ONCE, maxLength: AT_ONCE })
@@ -115,15 +142,18 @@ test(
     const seconds = (performance.now() - start) / 1000
     const byStatus = [...statuses].sort(([a], [b]) => a - b).map((each) => each.join(' × '))
     process.stdout.write(`fuzz: ${count} requests, ${(count / seconds).toFixed()} per second; ${byStatus.join(', ')}\n`)
+    await api.tearDown()
     expect(count).toBeGreaterThanOrEqual(REQUESTS)
     // A fuzz that is refused at the door tries nothing.
-    expect([...statuses.keys()]).toEqual(expect.arrayContaining([200, 202, 204, 206, 400, 404, 405, 409, 415, 503]))
+    expect([...statuses.keys()]).toEqual(
+      expect.arrayContaining([200, 202, 204, 206, 400, 401, 403, 404, 405, 409, 415, 503]),
+    )
   },
   60_000 + REQUESTS * 20,
 )
 
 test('an answer that is wrong is found to be', () => {
-  const asked = { method: 'GET', path: '/v1/dumps' }
+  const asked = { method: 'GET', path: '/v1/dumps', body: undefined }
   const headers = { 'content-type': 'application/json', 'x-content-type-options': 'nosniff' }
   const judge = (status: number, body: string, more: object = {}, forbidden: string[] = []) =>
     judgeAnswer(asked, { status, headers: { ...headers, ...more }, body }, forbidden).join('; ')

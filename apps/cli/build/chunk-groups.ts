@@ -17,5 +17,5 @@ export const chunkGroups: CodeSplittingGroup[] = [
   },
   { name: 'qemu', test: /packages\/qemu(-guest)?\/src\// },
   { name: 'engine', test: /packages\/(dump|linux-guest)\/src\//, minShareCount: 2 },
-  { name: 'descriptor', test: /node_modules\/zod\/|packages\/guests\/src\/(?!.*-source\.ts)/ },
+  { name: 'descriptor', test: /node_modules\/zod\/(?!v4\/classic)|packages\/guests\/src\/(?!.*-source\.ts)/ },
 ].map((group, index) => ({ ...group, priority: 100 - index }))

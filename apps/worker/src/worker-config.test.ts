@@ -25,6 +25,7 @@ test('what is not set has a default', () => {
     memoryBytes: undefined,
     rememberedMs: 2_592_000_000,
     lockMs: 30_000,
+    locksDir: '/srv/dumps/.locks',
     silenceMs: 600_000,
     shutdownMs: 20_000,
     listen: undefined,

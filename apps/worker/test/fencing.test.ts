@@ -77,7 +77,7 @@ test('a worker of the same host with another state folder is refused', async () 
   const second = service.start(DOUBLE, { ULLAGE_HOST_ID: 'h1', ULLAGE_STATE_DIR: join(service.folder, 'state-2') })
   await until('it ends', () => second.process.exitCode !== null)
   expect(second.process.exitCode).toBe(2)
-  expect(second.log()).toContain('expected to be the only worker of host h1 with the artifacts folder')
+  expect(second.log()).toContain('expected to be the only worker of host h1 with the locks in')
 })
 
 test('a lock is lost while a dump process does not listen: the next attempt waits until that process is gone', async () => {

@@ -62,8 +62,9 @@ const guarded = Object.entries(routeAccess).filter(([, access]) => access !== 'o
 
 /** A request that this route would answer to who may: of the dump, or of the guest of tenant acme. */
 function requestOf(route: string, { guest = 'web-1', id = dump } = {}) {
-  const [method, path = ''] = route.split(' ') as ['GET' | 'POST' | 'DELETE', string]
-  const url = path.replace(':id', path.startsWith('/v1/guests') ? guest : id)
+  const [method, path = ''] = route.split(' ') as ['GET' | 'POST' | 'PUT' | 'DELETE', string]
+  const kind = path.split('/')[2] ?? ''
+  const url = path.replace(':id', { guests: guest, hosts: 'h1' }[kind] ?? id)
   return { method, url, ...(method === 'POST' && { payload: { guest } }) }
 }
 
@@ -166,7 +167,7 @@ test('what tells of all tenants is for an admin of none', async () => {
   }
 })
 
-test.each(guarded.filter(([route]) => /:id|POST/.test(route)))(
+test.each(guarded.filter(([route, access]) => access !== 'fleet' && /:id|POST/.test(route)))(
   "%s answers for what is another tenant's as for what is not there",
   async (route) => {
     const headers = bearer(await issuer.sign({ tenant: 'acme', scope: 'admin' }))

@@ -15,7 +15,7 @@ const toldProblem = z.looseObject({
 
 /** What is wrong with an answer, one sentence each. `forbidden` are strings that who asked must not get to see. */
 export function judgeAnswer(
-  { method, path }: { method: string; path: string },
+  { method, path, body: sent }: { method: string; path: string; body?: string | undefined },
   { status, headers, body }: FuzzAnswer,
   forbidden: readonly string[],
 ): string[] {
@@ -36,7 +36,7 @@ export function judgeAnswer(
   if (headers['x-content-type-options'] !== 'nosniff') wrong.push('no x-content-type-options')
   const told = `${JSON.stringify(headers)}\n${body}`
   // What who asked has sent they have seen already.
-  const leaked = forbidden.filter((each) => told.includes(each) && !path.includes(each))
+  const leaked = forbidden.filter((each) => told.includes(each) && !path.includes(each) && !sent?.includes(each))
   if (leaked.length > 0) wrong.push(`tells of ${leaked.join(', ')}`)
   return wrong
 }

@@ -109,7 +109,7 @@ function mostly<T>(usual: fc.Arbitrary<T>, odd: fc.Arbitrary<T>): fc.Arbitrary<T
 }
 
 function pathOf(template: string): fc.Arbitrary<string> {
-  const id = template.startsWith('/v1/guests') ? '{guest}' : '{dump}'
+  const id = { guests: '{guest}', hosts: 'host-of-both' }[template.split('/')[2] ?? ''] ?? '{dump}'
   const value = mostly(fc.constant(id), fc.oneof(fc.uuid(), pathText, long, fc.string().map(encodeURIComponent)))
   return value.map((text) => template.replace('{id}', text))
 }
