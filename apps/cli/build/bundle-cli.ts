@@ -11,8 +11,8 @@ const root = join(import.meta.dirname, '../../..')
 const cli = join(import.meta.dirname, '..')
 const MAIN = 'main.js'
 
-/** What is not bundled: native code, which is looked for beside its own package, and what few ever load. */
-const EXTERNAL = [/^node:/, 'koffi', '@resvg/resvg-js', '@aws-sdk/client-s3', /^@opentelemetry\/(?!api$)/]
+/** What is not bundled: native code, which is looked for beside its own package. */
+const EXTERNAL = [/^node:/, 'koffi', '@resvg/resvg-js', '@aws-sdk/client-s3']
 
 /**
  * Bundles the command line from the sources into `dist`, in place of what is there: an entry point, a file for each command
