@@ -12,6 +12,7 @@ import type { Fleet } from './fleet.ts'
 import type { FollowJobs } from './follow-jobs.ts'
 import type { JobQueue } from './job-queue.ts'
 import type { Journal } from './journal.ts'
+import type { QueueBoard } from './queue-board.ts'
 import type { TenantQuota } from './tenant-quota.ts'
 
 /** What routes work with. */
@@ -25,6 +26,8 @@ export interface ApiParts {
   readonly quotaOf?: (tenant: string) => TenantQuota
   /** Which request asked for a dump; left out, requests are not traced. */
   readonly traceparents?: DumpTraceparents
+  /** Left out, there is no page that shows the queues. */
+  readonly board?: QueueBoard | undefined
 }
 
 /** A Fastify instance whose routes are typed by their zod schemas. */

@@ -95,6 +95,7 @@ export async function buildApi(
   hostRoutes(app, parts)
   healthRoutes(app, parts, metrics)
   docsRoutes(app)
+  await parts.board?.register(app)
   allRoutesAreThere()
   return app
 }

@@ -14,6 +14,7 @@ import { DumpTraceparents } from './dump-traceparents.ts'
 import { RedisFleet } from './fleet.ts'
 import { FollowJobs } from './follow-jobs.ts'
 import { Journal } from './journal.ts'
+import { openQueueBoard } from './queue-board.ts'
 import { retainRegularly } from './retention.ts'
 import { TlsServers } from './tls-server.ts'
 import { watchHosts } from './watch-hosts.ts'
@@ -49,12 +50,13 @@ export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promi
   const published = stack.use(await openPublished(config.store))
   const follow = new FollowJobs({ journal, queue, published, log })
   const fleet = new RedisFleet(redis)
+  const board = config.bullBoard ? stack.use(await openQueueBoard({ redis, fleet, log })) : undefined
   const tls = openTls(config)
   const audit = openAuditLog(config)
   if (audit) stack.use(audit)
   const guard = makeGuard(config, audit, log)
   const app = await buildApi(
-    { journal, queue, fleet, follow, published, quotaOf: makeQuotas(config, log), traceparents },
+    { journal, queue, fleet, follow, published, quotaOf: makeQuotas(config, log), traceparents, board },
     log,
     guard,
     tls,

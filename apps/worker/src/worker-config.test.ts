@@ -25,7 +25,6 @@ test('what is not set has a default', () => {
     memoryBytes: undefined,
     rememberedMs: 2_592_000_000,
     lockMs: 30_000,
-    locksDir: '/srv/dumps/.locks',
     silenceMs: 600_000,
     shutdownMs: 20_000,
     listen: undefined,
