@@ -20,9 +20,10 @@ export const directions: Readonly<Record<string, readonly string[]>> = {
   'dump-job': [],
   client: [],
   'artifact-store': ['dump-job'],
+  traces: ['dump-job'],
   lab: ['pages', 'layout', 'native', 'offline-query', 'host-memory', 'qemu', 'vmcore'],
-  api: ['dump-job', 'artifact-store'],
-  worker: ['dump-job', 'artifact-store', 'dump', 'guests', 'offline-query', 'vmcore', 'native'],
+  api: ['dump-job', 'artifact-store', 'traces'],
+  worker: ['dump-job', 'artifact-store', 'traces', 'dump', 'guests', 'offline-query', 'vmcore', 'native'],
   cli: ['pages', 'dump', 'guests', 'offline-query', 'vmcore', 'native', 'api', 'worker', 'dump-job', 'artifact-store'],
   infra: ['lab', 'dump', 'guests', 'native', 'vmcore', 'dump-job', 'api', 'worker'],
 }

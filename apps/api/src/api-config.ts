@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { readStoreConfig, StoreConfigError } from '@ullage/artifact-store'
 import { redisAddress } from '@ullage/dump-job'
+import { tracesEndpoint } from '@ullage/traces'
 import { z } from 'zod'
 import { authSettings, isLoopback, readAuthConfig } from './auth/auth-config.ts'
 import { readTlsConfig, tlsSettings } from './tls-config.ts'
@@ -40,6 +41,8 @@ const environment = z.object({
   ULLAGE_API_LISTEN: listenAddress.default({ host: '127.0.0.1', port: 7070 }),
   ...authSettings,
   ...tlsSettings,
+  ULLAGE_BULL_BOARD: z.enum(['on', 'off']).default('off'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: tracesEndpoint.optional(),
   ULLAGE_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 })
 
@@ -91,6 +94,10 @@ export function readApiConfig(env: Readonly<Record<string, string | undefined>>)
     auth,
     /** Certificate and key; undefined for plain HTTP. */
     tls,
+    /** Whether there is a page that shows the queues. */
+    bullBoard: data.ULLAGE_BULL_BOARD === 'on',
+    /** Where spans are sent; undefined: there are none. */
+    tracesEndpoint: data.OTEL_EXPORTER_OTLP_ENDPOINT,
     logLevel: data.ULLAGE_LOG_LEVEL,
   }
 }

@@ -7,10 +7,12 @@ import type {
 } from 'fastify'
 import type { PublishedArtifacts } from '@ullage/artifact-store'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { DumpTraceparents } from './dump-traceparents.ts'
 import type { Fleet } from './fleet.ts'
 import type { FollowJobs } from './follow-jobs.ts'
 import type { JobQueue } from './job-queue.ts'
 import type { Journal } from './journal.ts'
+import type { QueueBoard } from './queue-board.ts'
 import type { TenantQuota } from './tenant-quota.ts'
 
 /** What routes work with. */
@@ -22,6 +24,10 @@ export interface ApiParts {
   readonly published: PublishedArtifacts
   /** What a tenant may have; left out, as much as it likes. */
   readonly quotaOf?: (tenant: string) => TenantQuota
+  /** Which request asked for a dump; left out, requests are not traced. */
+  readonly traceparents?: DumpTraceparents
+  /** Left out, there is no page that shows the queues. */
+  readonly board?: QueueBoard | undefined
 }
 
 /** A Fastify instance whose routes are typed by their zod schemas. */

@@ -9,6 +9,7 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
+import type { Traces } from '@ullage/traces'
 import type { ApiParts } from './api-parts.ts'
 import { type Guard, guardRoutes } from './auth/guard-routes.ts'
 import { refuseOtherMethods } from './method-not-allowed.ts'
@@ -24,6 +25,7 @@ import { hostRoutes } from './routes/hosts.ts'
 import { addSecurityHeaders } from './security-headers.ts'
 import { refuseEarly, setErrorHandler } from './set-error-handler.ts'
 import type { TlsServers } from './tls-server.ts'
+import { traceRequests } from './trace-requests.ts'
 
 /** A request's body fits in this; the largest that the schema takes is far smaller. */
 const BODY_BYTES = 64 * 1024
@@ -35,6 +37,7 @@ export async function buildApi(
   loggerInstance: FastifyBaseLogger,
   guard: Guard = {},
   tls?: TlsServers,
+  traces?: Traces,
 ) {
   const app = Fastify({
     loggerInstance,
@@ -63,6 +66,7 @@ export async function buildApi(
     const route = request.routeOptions.url ?? 'unknown'
     metrics.requests.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000)
   })
+  if (traces) traceRequests(app, traces)
   addSecurityHeaders(app)
 
   await guardRoutes(app, guard, parts.journal)
@@ -91,6 +95,7 @@ export async function buildApi(
   hostRoutes(app, parts)
   healthRoutes(app, parts, metrics)
   docsRoutes(app)
+  await parts.board?.register(app)
   allRoutesAreThere()
   return app
 }

@@ -18,6 +18,7 @@ import {
 } from '@ullage/dump-job'
 import { type Job, Queue } from 'bullmq'
 import type { RedisClient } from './connect-redis.ts'
+import type { DumpTraceparents } from './dump-traceparents.ts'
 import type { JobQueue, ObservedJob } from './job-queue.ts'
 import type { DumpRecord } from './journal.ts'
 import { ApiProblem } from './problem.ts'
@@ -38,15 +39,26 @@ export class BullQueue implements JobQueue, AsyncDisposable {
   readonly #redis: RedisClient
   readonly #queues = new Map<string, Queue>()
   readonly #onError: (error: Error) => void
+  readonly #traceparents: DumpTraceparents | undefined
 
-  constructor(redis: RedisClient, onError: (error: Error) => void) {
+  /** With `traceparents`, a job says which request asked for it. */
+  constructor(redis: RedisClient, onError: (error: Error) => void, traceparents?: DumpTraceparents) {
     this.#redis = redis
     this.#onError = onError
+    this.#traceparents = traceparents
   }
 
   async add(dump: DumpRecord): Promise<void> {
     const { id, guest, host, options, tenant } = dump
-    const job: DumpJob = { schema: 'ullage.job/1', dump: id, guest, tenant, options }
+    const traceparent = this.#traceparents?.of(id)
+    const job: DumpJob = {
+      schema: 'ullage.job/1',
+      dump: id,
+      guest,
+      tenant,
+      options,
+      ...(traceparent !== undefined && { traceparent }),
+    }
     await this.#ask(dumpQueueName(host), async (queue) =>
       queue.add('dump', job, {
         jobId: id,
@@ -57,6 +69,7 @@ export class BullQueue implements JobQueue, AsyncDisposable {
         removeOnFail: { age: keepFinishedSeconds },
       }),
     )
+    this.#traceparents?.drop(id)
   }
 
   async observe(dump: DumpRecord): Promise<ObservedJob | undefined> {

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openPublished } from '@ullage/artifact-store'
 import { changedChannel, jobChanged, makeFolder } from '@ullage/dump-job'
+import { openTraces } from '@ullage/traces'
 import type { FastifyBaseLogger } from 'fastify'
 import { type ApiConfig, ApiConfigError, type ListenAddress } from './api-config.ts'
 import { makeGuard, makeQuotas, openAuditLog } from './auth/make-guard.ts'
@@ -9,9 +10,11 @@ import { isLoopback } from './auth/auth-config.ts'
 import { buildApi } from './build-api.ts'
 import { BullQueue } from './bull-queue.ts'
 import { connectRedis, connectSubscriber, type RedisClient } from './connect-redis.ts'
+import { DumpTraceparents } from './dump-traceparents.ts'
 import { RedisFleet } from './fleet.ts'
 import { FollowJobs } from './follow-jobs.ts'
 import { Journal } from './journal.ts'
+import { openQueueBoard } from './queue-board.ts'
 import { retainRegularly } from './retention.ts'
 import { TlsServers } from './tls-server.ts'
 import { watchHosts } from './watch-hosts.ts'
@@ -37,21 +40,27 @@ export interface RunningApi {
 export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promise<RunningApi> {
   await using stack = new AsyncDisposableStack()
   if (config.store.place.kind === 'folder') await makeArtifactsFolder(config.store.place.folder)
+  const endpoint = config.tracesEndpoint
+  const traces =
+    endpoint === undefined ? undefined : stack.use(await openTraces({ endpoint, service: 'ullage-api', log }))
+  const traceparents = new DumpTraceparents()
   const journal = stack.use(openJournal(config.stateDir))
   const redis = stack.adopt(connectRedis(config.redis, log), (redis) => redis.disconnect())
-  const queue = stack.use(new BullQueue(redis, (error) => log.debug({ reason: error.message }, 'queue')))
+  const queue = stack.use(new BullQueue(redis, (error) => log.debug({ reason: error.message }, 'queue'), traceparents))
   const published = stack.use(await openPublished(config.store))
   const follow = new FollowJobs({ journal, queue, published, log })
   const fleet = new RedisFleet(redis)
+  const board = config.bullBoard ? stack.use(await openQueueBoard({ redis, fleet, log })) : undefined
   const tls = openTls(config)
   const audit = openAuditLog(config)
   if (audit) stack.use(audit)
   const guard = makeGuard(config, audit, log)
   const app = await buildApi(
-    { journal, queue, fleet, follow, published, quotaOf: makeQuotas(config, log) },
+    { journal, queue, fleet, follow, published, quotaOf: makeQuotas(config, log), traceparents, board },
     log,
     guard,
     tls,
+    traces,
   )
 
   const { retentionMs: keepMs, retentionMaxBytes: maxBytes } = config

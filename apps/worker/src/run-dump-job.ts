@@ -10,6 +10,7 @@ import {
   failureOfReason,
   resultOfReport,
 } from '@ullage/dump-job'
+import type { Traces } from '@ullage/traces'
 import { type Job, WaitingError } from 'bullmq'
 import type { RedisClient } from './connect-redis.ts'
 import type { Logger } from 'pino'
@@ -18,6 +19,7 @@ import { descriptorPath } from './guest-folder.ts'
 import { AttemptError, toJobError } from './job-failure.ts'
 import { relayProgress } from './relay-progress.ts'
 import { runChild } from './run-child.ts'
+import { type AttemptTrace, traceAttempt } from './trace-attempt.ts'
 import type { WorkerConfig } from './worker-config.ts'
 import type { WorkerMetrics } from './worker-metrics.ts'
 
@@ -34,6 +36,8 @@ export interface DumpJobContext {
   /** Tells whoever shows the job that it changed. */
   readonly announce: (job: string) => void
   readonly metrics: WorkerMetrics
+  /** Left out, attempts are not traced. */
+  readonly traces?: Traces | undefined
 }
 
 /**
@@ -48,27 +52,37 @@ export async function runDumpJob(
 ): Promise<DumpResult> {
   const attempt = job.attemptsMade + 1
   const log = context.log.child({ job: job.id })
+  const trace = context.traces && traceAttempt(context.traces, job, context.config.host)
   try {
-    const result = await makeAttempt({ ...context, log }, job, token, signal)
+    const result = await makeAttempt({ ...context, log, trace }, job, token, signal)
     context.metrics.attempt('succeeded')
+    trace?.end('succeeded')
     return result
   } catch (error) {
     if (signal.aborted && signal.reason === stopReasons.shutdown) {
       context.metrics.attempt('putBack')
+      trace?.end('putBack')
       log.info('put back into the queue: the worker is ending')
       await job.moveToWait(token)
       throw new WaitingError()
     }
     const lost = signal.aborted && signal.reason === stopReasons.lockLost
     const failure = toJobError(lost ? lockLost(error) : error, attempt, job.failedReason)
-    context.metrics.attempt('failed', failureOfReason(failure.message).code)
+    const { code } = failureOfReason(failure.message)
+    context.metrics.attempt('failed', code)
+    trace?.end('failed', code)
     log.error({ attempt, reason: failure.message, final: failure.name === 'UnrecoverableError' }, 'the attempt failed')
     throw failure
   }
 }
 
-async function makeAttempt(context: DumpJobContext, job: Job, token: string, signal: AbortSignal): Promise<DumpResult> {
-  const { config, artifacts } = context
+async function makeAttempt(
+  context: DumpJobContext & { readonly trace: AttemptTrace | undefined },
+  job: Job,
+  token: string,
+  signal: AbortSignal,
+): Promise<DumpResult> {
+  const { config, artifacts, trace } = context
   const asked = readJob(job)
   const log = context.log.child({ guest: asked.guest })
   if (await context.redis.exists(cancelKey(asked.dump)))
@@ -104,16 +118,21 @@ async function makeAttempt(context: DumpJobContext, job: Job, token: string, sig
         silenceMs: config.silenceMs,
         log,
         signal,
-        onProgress: (progress: DumpProgress) => relay.report(progress),
+        onProgress: (progress: DumpProgress) => {
+          if (progress.stage === 'store') trace?.stores()
+          relay.report(progress)
+        },
         onStart: (pid) => log.info({ pid }, 'dump process started'),
       },
     )
+    trace?.stores()
     if (answer.say !== 'dumped') throw new AttemptError('INTERNAL', `the dump process answered with ${answer.say}`)
     const report = await fence.pass(async () => {
       await stillOurs(job, token, config.lockMs)
       return attempt.publish(answer.report, answer.delivered)
     })
     context.metrics.published(asked.guest, report)
+    trace?.published(report)
     log.info({ bytes: report.artifact.bytes, sha256: report.artifact.sha256 }, 'dump published')
     return dumpResult.parse(resultOfReport(report))
   } finally {

@@ -9,6 +9,7 @@ import {
   pagesQueueName,
   queuePrefix,
 } from '@ullage/dump-job'
+import { openTraces } from '@ullage/traces'
 import { Queue, Worker } from 'bullmq'
 import type { Logger } from 'pino'
 import { announceHost } from './announce-host.ts'
@@ -91,6 +92,9 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     if (error === undefined) log.warn({ guest, outcome }, what)
     else log.error({ guest, outcome, err: error }, what)
   }
+  const endpoint = config.tracesEndpoint
+  const traces =
+    endpoint === undefined ? undefined : stack.use(await openTraces({ endpoint, service: 'ullage-worker', log }))
   const artifacts = stack.use(await openStore(config.store, { host, spoolDir: config.spoolDir }))
   await prepareStore(artifacts, log)
 
@@ -119,7 +123,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     if (dumps.cancelJob(job, stopReasons.lockLost)) log.error({ job }, 'the lock is lost: the attempt is ended')
   }
   const metrics = stack.use(new WorkerMetrics())
-  const context = { config, redis, artifacts, childModule, log, announce, metrics }
+  const context = { config, redis, artifacts, childModule, log, announce, metrics, traces }
   const dumps = new Worker(
     dumpQueueName(host),
     async (job, token, signal) => {

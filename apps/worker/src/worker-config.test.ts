@@ -18,16 +18,17 @@ test('what is not set has a default', () => {
     guestsDir: '/etc/ullage/guests',
     stateDir: '/run/ullage',
     spoolDir: '/run/ullage/spool',
+    locksDir: '/srv/dumps/.locks',
     guardianScope: 'session',
     concurrency: 1,
     threads: undefined,
     memoryBytes: undefined,
     rememberedMs: 2_592_000_000,
     lockMs: 30_000,
-    locksDir: '/srv/dumps/.locks',
     silenceMs: 600_000,
     shutdownMs: 20_000,
     listen: undefined,
+    tracesEndpoint: undefined,
     logLevel: 'info',
   })
 })

@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { readStoreConfig, spoolFolder, StoreConfigError } from '@ullage/artifact-store'
 import { hostId, redisAddress } from '@ullage/dump-job'
+import { tracesEndpoint } from '@ullage/traces'
 import { z } from 'zod'
 import { watchAddress } from './watch-address.ts'
 
@@ -31,6 +32,7 @@ const environment = z.object({
   ULLAGE_SILENCE_SECONDS: seconds(10, 86_400).default(600),
   ULLAGE_SHUTDOWN_SECONDS: seconds(1, 86_400).default(20),
   ULLAGE_WORKER_LISTEN: watchAddress.optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: tracesEndpoint.optional(),
   ULLAGE_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 })
 
@@ -84,6 +86,8 @@ export function readWorkerConfig(env: Readonly<Record<string, string | undefined
     shutdownMs: data.ULLAGE_SHUTDOWN_SECONDS * 1000,
     /** Where metrics and health are served; undefined serves neither. */
     listen: data.ULLAGE_WORKER_LISTEN,
+    /** Where spans are sent; undefined: there are none. */
+    tracesEndpoint: data.OTEL_EXPORTER_OTLP_ENDPOINT,
     logLevel: data.ULLAGE_LOG_LEVEL,
   }
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { dumpOptions } from './dump-options.ts'
 import { dumpId, guestId, tenantId } from './names.ts'
+import { traceparent } from './traceparent.ts'
 
 /** What stands on a host's dump queue; the job's id is the dump's. */
 export const dumpJob = z.strictObject({
@@ -10,6 +11,8 @@ export const dumpJob = z.strictObject({
   options: dumpOptions,
   /** To whom the guest belongs. The worker makes no dump of a guest that belongs to another one by then. */
   tenant: tenantId.nullable().default(null),
+  /** The request that asked for the dump, where it was traced. */
+  traceparent: traceparent.exactOptional(),
 })
 export type DumpJob = z.infer<typeof dumpJob>
 

@@ -59,3 +59,4 @@ export {
   tenantId,
 } from './names.ts'
 export { type RedisAddress, redisAddress, type RedisClusterAddress, type RedisServerAddress } from './redis-address.ts'
+export { traceparent } from './traceparent.ts'

@@ -25,8 +25,18 @@ export const routeAccess: Readonly<Record<string, Access>> = {
   'GET /docs': 'open',
 }
 
+/** Where the board of queues is, when it is on. */
+export const queueBoardPrefix = '/admin/queues'
+
+/** Routes that a plugin names, and may name differently in its next version: one rule for all of them, and for reading only. */
+function isOfQueueBoard(method: string, url: string): boolean {
+  return method === 'GET' && (url === queueBoardPrefix || url.startsWith(`${queueBoardPrefix}/`))
+}
+
 /** Who may use this route; undefined when the table does not have it. */
 export function accessOf(method: string, url: string): Access | undefined {
-  const key = `${method === 'HEAD' ? 'GET' : method} ${url}`
+  const asked = method === 'HEAD' ? 'GET' : method
+  if (isOfQueueBoard(asked, url)) return 'fleet'
+  const key = `${asked} ${url}`
   return Object.hasOwn(routeAccess, key) ? routeAccess[key] : undefined
 }

@@ -54,7 +54,10 @@ export function requireDump(journal: Journal, id: string): DumpRecord {
   return dump
 }
 
-export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, published, quotaOf }: ApiParts): void {
+export function dumpRoutes(
+  app: ZodInstance,
+  { journal, queue, fleet, follow, published, quotaOf, traceparents }: ApiParts,
+): void {
   app.post(
     '/v1/dumps',
     {
@@ -118,6 +121,8 @@ export function dumpRoutes(app: ZodInstance, { journal, queue, fleet, follow, pu
         })
       }
       request.log.info({ job: dump.id, guest: id, on: host, by: principal.id }, 'dump accepted')
+      request.span?.set({ 'ullage.dump': dump.id, 'ullage.host': host, 'ullage.tenant': tenant ?? undefined })
+      if (request.span) traceparents?.keep(dump.id, request.span.traceparent)
       // Accepted is accepted: when the queue does not answer now, the next sweep puts it there.
       await follow.look(dump.id)
       return reply
