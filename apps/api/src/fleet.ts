@@ -9,6 +9,7 @@ import {
   hostId,
   hostKey,
   hostsKey,
+  tenantGuestHostsKey,
 } from '@ullage/dump-job'
 import type { RedisClient } from './connect-redis.ts'
 import { ApiProblem } from './problem.ts'
@@ -30,8 +31,11 @@ export interface FleetGuest extends GuestAnnouncement {
 export interface Fleet {
   /** By id. Asks for each host. */
   hosts(): Promise<FleetHost[]>
-  /** The hosts that announce this guest, by id. Asks for no others. */
-  hostsOf(guest: string): Promise<FleetHost[]>
+  /**
+   * The hosts that announce this guest, by id; of a tenant, those that announce it as that tenant's, so that a guest of another
+   * one takes no more work than one that is not there. Asks for no others.
+   */
+  hostsOf(guest: string, tenant?: string | null): Promise<FleetHost[]>
   /** The host of this id, or undefined. */
   host(id: string): Promise<FleetHost | undefined>
   /** From now on, or no longer, the host takes no new dumps. Stays so when its worker starts again. */
@@ -82,8 +86,9 @@ export class RedisFleet implements Fleet {
     })
   }
 
-  async hostsOf(guest: string): Promise<FleetHost[]> {
-    const hosts = await this.#ask(async () => this.#read(await this.#redis.smembers(guestHostsKey(guest))))
+  async hostsOf(guest: string, tenant: string | null = null): Promise<FleetHost[]> {
+    const key = tenant === null ? guestHostsKey(guest) : tenantGuestHostsKey(tenant, guest)
+    const hosts = await this.#ask(async () => this.#read(await this.#redis.smembers(key)))
     // The index may name a host that has the guest no more, or not yet.
     return hosts.filter(({ guests }) => guests.some(({ id }) => id === guest))
   }

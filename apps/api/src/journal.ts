@@ -216,7 +216,7 @@ export class Journal implements Disposable {
         `SELECT
            (SELECT count(*) FROM dumps WHERE tenant = :tenant AND state IN ('queued', 'running')) AS active,
            (SELECT ifnull(sum(json_extract(result, '$.artifact.bytes')), 0) FROM dumps
-             WHERE tenant = :tenant AND state = 'succeeded') AS bytes`,
+             WHERE tenant = :tenant AND state = 'succeeded' AND json_extract(result, '$.expiredAt') IS NULL) AS bytes`,
       )
       .get({ tenant })
     const { active, bytes } = usageRow.parse(found)

@@ -108,8 +108,8 @@ export class Metrics {
       registers,
     })
     journal.watch(({ state, failure, result }: DumpRecord) => {
-      // What is finished does not change again, so each dump is counted once.
-      if (!isFinished(state)) return
+      // What is finished changes once more, when retention removes its artifact: each dump is counted once.
+      if (!isFinished(state) || result?.expiredAt !== undefined) return
       finished.inc({ state, code: failure?.code ?? '' })
       if (!result) return
       seconds.observe(result.totalMs / 1000)

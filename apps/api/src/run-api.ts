@@ -13,7 +13,12 @@ const CLOSE_WITHIN_MS = 10_000
  */
 export async function runApi(): Promise<void> {
   const config = orExit(() => readApiConfig(process.env))
-  const log = pino({ level: config.logLevel, base: { app: 'api' }, redact: secretPaths })
+  const log = pino({
+    level: config.logLevel,
+    base: { app: 'api' },
+    redact: secretPaths,
+    serializers: { req: toLogged },
+  })
   const fail = (what: string) => (error: unknown) => {
     log.fatal({ err: error }, what)
     log.flush(() => process.exit(1))
@@ -42,6 +47,11 @@ export async function runApi(): Promise<void> {
       throw error
     })
   }
+}
+
+/** What the log has of a request: not its query, which is nobody's place for a secret and some clients' all the same. */
+function toLogged({ method, url = '', ip }: { method: string; url?: string; ip?: string }) {
+  return { method, url: url.split('?')[0], remoteAddress: ip }
 }
 
 function orExit<T>(read: () => T): T {

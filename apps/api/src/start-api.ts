@@ -1,7 +1,6 @@
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openPublished } from '@ullage/artifact-store'
-import { changedChannel, jobChanged, makeFolder } from '@ullage/dump-job'
+import { changedChannel, jobChanged, makeFolder, removeStaleSocket } from '@ullage/dump-job'
 import { openTraces } from '@ullage/traces'
 import type { FastifyBaseLogger } from 'fastify'
 import { type ApiConfig, ApiConfigError, type ListenAddress } from './api-config.ts'
@@ -179,7 +178,7 @@ async function listen(
   try {
     if ('path' in address) {
       // Left by an API that was killed; one that lives holds the journal, so this one never got here.
-      await rm(address.path, { force: true })
+      await removeStaleSocket(address.path)
       await app.listen({ path: address.path })
       return `unix:${address.path}`
     }

@@ -1,5 +1,13 @@
-import { randomUUID } from 'node:crypto'
-import { guestHostsKey, heartbeat, type HostAnnouncement, hostAliveKey, hostKey, hostsKey } from '@ullage/dump-job'
+import {
+  type GuestAnnouncement,
+  guestHostsKey,
+  heartbeat,
+  type HostAnnouncement,
+  hostAliveKey,
+  hostKey,
+  hostsKey,
+  tenantGuestHostsKey,
+} from '@ullage/dump-job'
 import type { RedisClient } from './connect-redis.ts'
 import type { Logger } from 'pino'
 import type { GuestFolder } from './guest-folder.ts'
@@ -14,6 +22,8 @@ const INDEX_EVERY_MS = 300_000
 export interface AnnounceHostOptions {
   readonly redis: RedisClient
   readonly host: string
+  /** What this process calls itself in its heartbeats. */
+  readonly instance: string
   readonly concurrency: number
   /** How long the host is remembered after its last heartbeat, in milliseconds. */
   readonly rememberedMs: number
@@ -30,18 +40,16 @@ export interface AnnounceHostOptions {
  * after the first heartbeat. The folder is read anew each time.
  */
 export async function announceHost(options: AnnounceHostOptions): Promise<AsyncDisposable> {
-  const { redis, host, concurrency, rememberedMs, folder, consuming, log } = options
-  const self = { host, instance: randomUUID(), startedAt: new Date().toISOString(), concurrency }
+  const { redis, host, instance, concurrency, rememberedMs, folder, consuming, log } = options
+  const self = { host, instance, startedAt: new Date().toISOString(), concurrency }
   let said = ''
   let saidAt = Number.NEGATIVE_INFINITY
   let saidText: string | undefined
   let indexedAt = Number.NEGATIVE_INFINITY
   const indexed = new Set<string>()
-  const join = async (ids: readonly string[]) => {
-    await Promise.all(
-      ids.flatMap((id) => [redis.sadd(guestHostsKey(id), host), redis.pexpire(guestHostsKey(id), rememberedMs)]),
-    )
-    for (const id of ids) indexed.add(id)
+  const join = async (keys: readonly string[]) => {
+    await Promise.all(keys.flatMap((key) => [redis.sadd(key, host), redis.pexpire(key, rememberedMs)]))
+    for (const key of keys) indexed.add(key)
   }
   const beat = async () => {
     if (!consuming()) return
@@ -51,18 +59,20 @@ export async function announceHost(options: AnnounceHostOptions): Promise<AsyncD
     if (now === said && performance.now() - saidAt < heartbeat.everyMs) return
     const ids = guests.map(({ id }) => id)
     const indexAll = performance.now() - indexedAt > INDEX_EVERY_MS
-    await join(indexAll ? ids : ids.filter((id) => !indexed.has(id)))
+    const keys = guests.flatMap(indexKeysOf)
+    await join(indexAll ? keys : keys.filter((key) => !indexed.has(key)))
     const text = JSON.stringify({ ...self, guests } satisfies HostAnnouncement)
     const before = await redis.set(hostKey(host), text, 'PX', rememberedMs, 'GET')
     // Somebody emptied Redis, or it came back with what it knew once.
-    if (!indexAll && saidText !== undefined && before !== saidText) await join(ids)
+    if (!indexAll && saidText !== undefined && before !== saidText) await join(keys)
     if (indexAll) indexedAt = performance.now()
     saidText = text
     await redis.sadd(hostsKey, host)
     await redis.set(hostAliveKey(host), self.instance, 'PX', heartbeat.goneAfterMs)
-    for (const id of [...indexed].filter((id) => !ids.includes(id))) {
-      await redis.srem(guestHostsKey(id), host)
-      indexed.delete(id)
+    const wanted = new Set(keys)
+    for (const key of [...indexed].filter((key) => !wanted.has(key))) {
+      await redis.srem(key, host)
+      indexed.delete(key)
     }
     if (now !== said) log.info({ guests: ids, ignored }, 'guests announced')
     said = now
@@ -97,4 +107,9 @@ export async function announceHost(options: AnnounceHostOptions): Promise<AsyncD
       await redis.del(hostAliveKey(host))
     },
   }
+}
+
+/** Where it is written which hosts have this guest. */
+function indexKeysOf({ id, tenant }: GuestAnnouncement): string[] {
+  return [guestHostsKey(id), ...(tenant === null ? [] : [tenantGuestHostsKey(tenant, id)])]
 }

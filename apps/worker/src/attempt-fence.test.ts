@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { raiseFence } from './attempt-fence.ts'
+import { pruneFences, raiseFence } from './attempt-fence.ts'
 
 const dump = randomUUID()
 let folder: string
@@ -15,8 +15,8 @@ afterEach(() => rmSync(folder, { recursive: true }))
 
 test('of two attempts the one that began last publishes, once', async () => {
   const published: string[] = []
-  const first = await raiseFence(folder, dump, 1)
-  const second = await raiseFence(folder, dump, 2)
+  const first = await raiseFence(folder, dump, { queuedMs: 1000, attempt: 1 })
+  const second = await raiseFence(folder, dump, { queuedMs: 1000, attempt: 2 })
   await expect(first.pass(async () => published.push('first'))).rejects.toThrow('attempt 2 has begun')
   await second.pass(async () => published.push('second'))
   await expect(second.pass(async () => published.push('again'))).rejects.toThrow('another attempt has ended it')
@@ -25,18 +25,40 @@ test('of two attempts the one that began last publishes, once', async () => {
 })
 
 test('an attempt that begins after a later one has no fence', async () => {
-  await raiseFence(folder, dump, 2)
-  await expect(raiseFence(folder, dump, 1)).rejects.toThrow('attempt 2 has begun, this one is 1')
+  await raiseFence(folder, dump, { queuedMs: 1000, attempt: 2 })
+  await expect(raiseFence(folder, dump, { queuedMs: 1000, attempt: 1 })).rejects.toThrow(
+    'attempt 2 has begun, this one is 1',
+  )
+})
+
+test('a job that was queued anew begins from the first attempt', async () => {
+  const before = await raiseFence(folder, dump, { queuedMs: 1000, attempt: 5 })
+  for (const queuedMs of [2000, 500]) {
+    const now = await raiseFence(folder, dump, { queuedMs, attempt: 1 })
+    await expect(before.pass(async () => 'before')).rejects.toThrow('attempt 1 has begun')
+    if (queuedMs === 500) expect(await now.pass(async () => 'now')).toBe('now')
+  }
+})
+
+test('fences that nobody has touched for long go, others stay', async () => {
+  await raiseFence(folder, dump, { queuedMs: 1000, attempt: 1 })
+  writeFileSync(join(folder, 'h1.worker'), '')
+  await pruneFences(folder, 60_000)
+  expect(readdirSync(folder)).toHaveLength(2)
+  utimesSync(join(folder, `${dump}.fence`), 1, 1)
+  utimesSync(join(folder, 'h1.worker'), 1, 1)
+  await pruneFences(folder, 60_000)
+  expect(readdirSync(folder)).toEqual(['h1.worker'])
 })
 
 test('nobody begins while another one publishes, and what it published is then no longer its own', async () => {
-  const first = await raiseFence(folder, dump, 1)
+  const first = await raiseFence(folder, dump, { queuedMs: 1000, attempt: 1 })
   const seen: string[] = []
   const publishing = first.pass(async () => {
     await delay(200)
     seen.push('published')
   })
-  const second = raiseFence(folder, dump, 2).then((fence) => {
+  const second = raiseFence(folder, dump, { queuedMs: 1000, attempt: 2 }).then((fence) => {
     seen.push('begun')
     return fence
   })
@@ -46,7 +68,7 @@ test('nobody begins while another one publishes, and what it published is then n
 })
 
 test('a publication that fails leaves the fence, and one that succeeds takes it away', async () => {
-  const fence = await raiseFence(folder, dump, 1)
+  const fence = await raiseFence(folder, dump, { queuedMs: 1000, attempt: 1 })
   const full = async () => {
     throw new Error('the disk is full')
   }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type FileHandle, open, rm } from 'node:fs/promises'
+import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { makeFolder } from '@ullage/dump-job'
@@ -11,7 +11,15 @@ const LOOK_EVERY_MS = 20
 /** How long another attempt may hold the file: it publishes, and makes what it publishes durable. */
 const HELD_WITHIN_MS = 300_000
 
-const standing = z.object({ attempt: z.int(), token: z.uuid() })
+const standing = z.object({ queuedMs: z.number(), attempt: z.int(), token: z.uuid() })
+
+/** Which attempt at a dump it is. */
+export interface AttemptOrder {
+  /** When the job was put into the queue, in milliseconds since 1970: a queue that was emptied may have it anew. */
+  readonly queuedMs: number
+  /** How often the dump was begun since then. */
+  readonly attempt: number
+}
 
 /** The right to publish one dump, which the attempt that began last has. */
 export interface Fence {
@@ -24,15 +32,17 @@ export interface Fence {
 
 /**
  * Raises the fence of one attempt at a dump, in the folder of locks: whatever Redis believes, attempts before it publish
- * nothing from now on. Throws AttemptError LOCK_LOST when a later one (by `attempt`, how often the dump was begun) has begun.
+ * nothing from now on. Throws AttemptError LOCK_LOST when a later one of the same job has begun.
  */
-export async function raiseFence(folder: string, dump: string, attempt: number): Promise<Fence> {
+export async function raiseFence(folder: string, dump: string, order: AttemptOrder): Promise<Fence> {
   makeFolder(folder, 0o750)
   const path = join(folder, `${dump}.fence`)
-  const mine = { attempt, token: randomUUID() }
+  const { queuedMs, attempt } = order
+  const mine = { queuedMs, attempt, token: randomUUID() }
   await locked(path, async (file) => {
     const before = await read(file)
-    if (before && before.attempt > attempt) throw lost(`attempt ${before.attempt} has begun, this one is ${attempt}`)
+    if (before && before.queuedMs === queuedMs && before.attempt > attempt)
+      throw lost(`attempt ${before.attempt} has begun, this one is ${attempt}`)
     await file.truncate(0)
     await file.write(JSON.stringify(mine), 0)
     await file.sync()
@@ -44,9 +54,20 @@ export async function raiseFence(folder: string, dump: string, attempt: number):
         if (now?.token !== mine.token)
           throw lost(now ? `attempt ${now.attempt} has begun` : 'another attempt has ended it')
         const published = await publish()
-        await rm(path)
+        // It is published: a fence that stays is no reason to say otherwise.
+        await rm(path, { force: true }).catch(() => undefined)
         return published
       }),
+  }
+}
+
+/** Removes fences of dumps that ended without a publication, once nobody has touched them for so long, in milliseconds. */
+export async function pruneFences(folder: string, olderThanMs: number): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!name.endsWith('.fence')) continue
+    const path = join(folder, name)
+    const { mtimeMs } = await stat(path)
+    if (mtimeMs < Date.now() - olderThanMs) await rm(path, { force: true })
   }
 }
 

@@ -94,7 +94,10 @@ async function makeAttempt(
   }
   const descriptor = await findDescriptor(config.guestsDir, asked.guest)
 
-  const fence = await raiseFence(config.locksDir, asked.dump, job.attemptsStarted)
+  const fence = await raiseFence(config.locksDir, asked.dump, {
+    queuedMs: job.timestamp,
+    attempt: job.attemptsStarted,
+  })
   const attempt = await artifacts.begin(asked.dump)
   const relay = relayProgress(job, (id) => context.announce(id), log)
   try {

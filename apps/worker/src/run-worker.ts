@@ -11,7 +11,7 @@ const CLOSE_WITHIN_MS = 15_000
  * once. Exits with 2 when a setting is wrong, with 1 after an error nobody caught.
  */
 export async function runWorker(
-  parts: Omit<StartWorkerOptions, 'config' | 'log'>,
+  parts: Omit<StartWorkerOptions, 'config' | 'log' | 'onConsuming'>,
   stdout?: DestinationStream,
 ): Promise<void> {
   const config = readConfigOrExit()
@@ -23,12 +23,15 @@ export async function runWorker(
   process.on('uncaughtException', fail('an error nobody caught'))
   process.on('unhandledRejection', fail('a rejection nobody handled'))
 
-  const started = startWorker({ ...parts, config, log })
-  let ready = false
+  let takesJobs = false
+  const onConsuming = () => {
+    takesJobs = true
+  }
+  const started = startWorker({ ...parts, config, log, onConsuming })
   const stop = (reason: string) => () => {
     log.info({ reason }, 'worker ends')
-    // Still waiting for Redis: there is nothing to put back.
-    if (!ready) process.exit(0)
+    // There is nothing to put back.
+    if (!takesJobs) process.exit(0)
     setTimeout(() => {
       log.fatal('the worker did not end in time')
       process.exit(1)
@@ -44,7 +47,6 @@ export async function runWorker(
   if (process.connected) process.once('disconnect', () => process.exit(1))
   try {
     await started
-    ready = true
     process.send?.({ ready: true })
   } catch (error) {
     if (!(error instanceof WorkerConfigError)) throw error

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { removeStaleSocket } from '@ullage/dump-job'
 import { createServer, type ServerResponse } from 'node:http'
 import { once } from 'node:events'
 import type { Registry } from 'prom-client'
@@ -43,9 +43,9 @@ export async function serveWatch({
       return sendJson(response, 405, { methods: ['GET', 'HEAD'] })
     answer(response).catch(() => response.destroy())
   })
-  if ('path' in listen) await rm(listen.path, { force: true })
-  server.listen(listen)
   try {
+    if ('path' in listen) await removeStaleSocket(listen.path)
+    server.listen(listen)
     await once(server, 'listening')
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { access, constants } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ArtifactStore, openStore, StoreError } from '@ullage/artifact-store'
@@ -5,6 +6,7 @@ import {
   changedChannel,
   dumpQueueName,
   type JobChanged,
+  keepFinishedSeconds,
   makeFolder,
   pagesQueueName,
   queuePrefix,
@@ -13,6 +15,7 @@ import { openTraces } from '@ullage/traces'
 import { Queue, Worker } from 'bullmq'
 import type { Logger } from 'pino'
 import { announceHost } from './announce-host.ts'
+import { pruneFences } from './attempt-fence.ts'
 import { connectRedis } from './connect-redis.ts'
 import { type DescribedGuest, GuestFolder } from './guest-folder.ts'
 import { hearCancelOrders } from './hear-cancel-orders.ts'
@@ -21,12 +24,16 @@ import { honourDrain } from './honour-drain.ts'
 import { takeHostLock } from './host-lock.ts'
 import { readWorkerIds, reclaimJobs, writeWorkerIds } from './reclaim-jobs.ts'
 import { refuseEvictingRedis } from './refuse-evicting-redis.ts'
+import { refuseSecondWorker } from './refuse-second-worker.ts'
 import { runDumpJob, stopReasons } from './run-dump-job.ts'
 import { runPagesJob } from './run-pages-job.ts'
 import { serveWatch } from './serve-watch.ts'
 import { watchConsumption } from './watch-consumption.ts'
 import { type WorkerConfig, WorkerConfigError } from './worker-config.ts'
 import { WorkerMetrics } from './worker-metrics.ts'
+
+/** Longer than a job stays in its queue: who begins it after that begins it anew. */
+const FENCES_KEPT_MS = 2 * keepFinishedSeconds * 1000
 
 /** Starts of one job, retries and stalls together, before it is given up whatever the reasons were. */
 const MOST_STARTS = 10
@@ -40,6 +47,8 @@ export interface StartWorkerOptions {
   readonly describe: (path: string) => Promise<DescribedGuest>
   /** Resumes the guests that an earlier run of this host's worker left paused. */
   readonly resumeAbandoned: (stateDir: string) => Promise<readonly AbandonedGuest[]>
+  /** Told just before jobs are taken. */
+  readonly onConsuming?: () => void
 }
 
 /** What became of a guest that was found paused. */
@@ -85,6 +94,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     )
   }
   stack.use(hostLock)
+  await pruneFences(config.locksDir, FENCES_KEPT_MS)
 
   // Guests first: one that was left paused does not wait for Redis.
   for (const { guest, outcome, error } of await options.resumeAbandoned(stateDir)) {
@@ -95,11 +105,13 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   const endpoint = config.tracesEndpoint
   const traces =
     endpoint === undefined ? undefined : stack.use(await openTraces({ endpoint, service: 'ullage-worker', log }))
-  const artifacts = stack.use(await openStore(config.store, { host, spoolDir: config.spoolDir }))
-  await prepareStore(artifacts, log)
-
   const redis = stack.adopt(connectRedis(config.redis, log), (redis) => redis.disconnect())
   await refuseEvictingRedis(redis)
+  const instance = randomUUID()
+  // Beside a folder that is shared there is a lock; what is prepared below is of the only worker of its host.
+  if (place.kind === 's3') await refuseSecondWorker({ redis, host, stateDir, instance })
+  const artifacts = stack.use(await openStore(config.store, { host, spoolDir: config.spoolDir }))
+  await prepareStore(artifacts, log)
 
   const announce = (job: string) => {
     if (redis.status !== 'ready') return
@@ -146,6 +158,13 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     (job, _token, signal) => runPagesJob({ config, childModule, log }, job, signal ?? new AbortController().signal),
     { ...common, concurrency: 1 },
   )
+  let ending: Promise<void> | undefined
+  const close = () => {
+    ending ??= endInOrder({ dumps, pages, shutdownMs: config.shutdownMs })
+    return ending
+  }
+  // Whatever fails from here on ends what runs before Redis is left.
+  stack.defer(close)
   for (const worker of [dumps, pages]) {
     worker.on('error', (error) => log.warn({ reason: error.message, queue: worker.name }, 'queue'))
     worker.on('completed', (job) => announce(job.id ?? ''))
@@ -178,6 +197,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     if (jobs.length > 0) log.warn({ jobs, queue: name }, 'taken back from a worker of this host that died')
   }
   await writeWorkerIds(stateDir, [dumps.id, pages.id])
+  let isConsuming = false
   const drain = await honourDrain({ redis, host, worker: dumps, log })
   const queue = new Queue(dumpQueueName(host), { connection: redis, prefix: queuePrefix })
   queue.on('error', (error) => log.debug({ reason: error.message }, 'queue'))
@@ -191,39 +211,33 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       running: () => running.size,
       concurrency: config.concurrency,
       paused: () => dumps.isPaused() && !drain.isDrained,
+      stopped: () => isConsuming && !ending && [dumps, pages].some((each) => !each.isRunning() && !each.isPaused()),
     }),
   )
   metrics.watch(watch, () => running.size)
-  let ending = false
-  for (const worker of [dumps, pages]) {
-    const noLonger = (reason: string) => {
-      if (ending) return
-      watch.ended(reason)
-      log.fatal({ reason, queue: worker.name }, 'the queue is no longer read')
-    }
-    worker.run().then(
-      () => noLonger('it was closed'),
-      (error: unknown) => noLonger(String(error)),
-    )
-  }
   if (config.listen) {
     const { registry } = metrics
     const served = stack.use(await serveWatch({ listen: config.listen, registry, verdict: () => watch.verdict() }))
     log.info({ url: served.url }, 'metrics and health are served')
   }
-  stack.defer(async () => {
-    ending = true
-    const closed = Promise.all([dumps.close(), pages.close()])
-    pages.cancelAllJobs(stopReasons.shutdown)
-    const late = setTimeout(() => dumps.cancelAllJobs(stopReasons.shutdown), config.shutdownMs)
-    await closed
-    clearTimeout(late)
-  })
+  options.onConsuming?.()
+  for (const worker of [dumps, pages]) {
+    // It resolves whenever the worker is paused, too.
+    worker.run().catch((error: unknown) => {
+      if (ending) return
+      watch.ended(String(error))
+      log.fatal({ reason: String(error), queue: worker.name }, 'the queue is no longer read')
+    })
+  }
+  isConsuming = true
+  // While it ends, orders to cancel are heard, and health is told.
+  stack.defer(close)
   stack.use(drain)
   stack.use(
     await announceHost({
       redis,
       host,
+      instance,
       concurrency: config.concurrency,
       rememberedMs: config.rememberedMs,
       folder: new GuestFolder(config.guestsDir, options.describe),
@@ -243,6 +257,23 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       return closing
     },
   }
+}
+
+/** Takes no more jobs, lets those that run go on for a while, then has them put back. */
+async function endInOrder({
+  dumps,
+  pages,
+  shutdownMs,
+}: {
+  dumps: Worker
+  pages: Worker
+  shutdownMs: number
+}): Promise<void> {
+  const closed = Promise.all([dumps.close(), pages.close()])
+  pages.cancelAllJobs(stopReasons.shutdown)
+  const late = setTimeout(() => dumps.cancelAllJobs(stopReasons.shutdown), shutdownMs)
+  await closed
+  clearTimeout(late)
 }
 
 /** A store that does not answer now does not keep the worker from starting: what is left there waits for the next start. */

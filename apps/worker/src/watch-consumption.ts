@@ -8,6 +8,8 @@ export interface WatchConsumptionOptions {
   readonly running: () => number
   readonly concurrency: number
   readonly paused: () => boolean
+  /** Whether the queue is no longer read though nobody asked for an end. */
+  readonly stopped: () => boolean
 }
 
 export interface ConsumptionWatch extends Disposable {
@@ -47,7 +49,13 @@ export function watchConsumption(options: WatchConsumptionOptions): ConsumptionW
     },
     verdict: () =>
       judgeConsumption(
-        { ended, paused: options.paused(), answeredAt, waitingSince, running: options.running() },
+        {
+          ended: ended ?? (options.stopped() ? 'it was closed' : undefined),
+          paused: options.paused(),
+          answeredAt,
+          waitingSince,
+          running: options.running(),
+        },
         performance.now(),
       ),
     get waiting() {

@@ -46,3 +46,31 @@ test('a redis that is away makes it unready, not dead, and it is ready when redi
   }
   await until('the worker is ready', async () => (await status('/readyz')) === 200, 40_000)
 })
+
+test('a host that is drained is ready for what is asked of it, and so it is when the drain ends', async () => {
+  const drain = async (method: string) =>
+    expect((await service.request('/v1/hosts/h1/drain', { method })).status).toBe(200)
+  await drain('PUT')
+  await until('the worker has stopped taking dumps', () => worker.log().includes('no dump is begun'))
+  expect([await status('/healthz'), await status('/readyz')]).toEqual([200, 200])
+  await drain('DELETE')
+  await until('the worker takes dumps again', () => worker.log().includes('dumps are begun again'))
+  const { id } = await service.dump({ guest: 'ok' })
+  await service.untilState(id, ['succeeded'])
+  expect([await status('/healthz'), await status('/readyz')]).toEqual([200, 200])
+  expect(worker.log()).not.toContain('no longer read')
+})
+
+test('a worker that cannot be watched where it should be begins no dump', async () => {
+  await worker.kill('SIGTERM')
+  service.describeDouble('waits', 'hang')
+  const { port } = new URL(service.url)
+  worker = await service.startWorker({ main: DOUBLE })
+  const { id } = await service.dump({ guest: 'waits' })
+  await service.untilState(id, ['running'])
+  await worker.kill('SIGKILL')
+  const busy = service.start(DOUBLE, { ULLAGE_HOST_ID: 'h1', ULLAGE_WORKER_LISTEN: `127.0.0.1:${port}` })
+  await until('it ends', () => busy.process.exitCode !== null)
+  expect([busy.process.exitCode, busy.log()]).toEqual([2, expect.stringContaining('ULLAGE_WORKER_LISTEN')])
+  expect(busy.log()).not.toContain('dump begins')
+})

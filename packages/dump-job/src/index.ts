@@ -44,6 +44,7 @@ export {
   dumpId,
   dumpQueueName,
   guestHostsKey,
+  tenantGuestHostsKey,
   guestId,
   heartbeat,
   hostAliveKey,
@@ -60,3 +61,4 @@ export {
 } from './names.ts'
 export { type RedisAddress, redisAddress, type RedisClusterAddress, type RedisServerAddress } from './redis-address.ts'
 export { traceparent } from './traceparent.ts'
+export { removeStaleSocket } from './remove-stale-socket.ts'

@@ -8,6 +8,7 @@ import {
   hostTurnsKey,
   pagesQueueName,
   queuePrefix,
+  tenantGuestHostsKey,
 } from './names.ts'
 
 /** What Redis Cluster hashes of a key: what stands between the first brace and the next closing one. */
@@ -21,4 +22,9 @@ test('all that is kept of one host has one slot in a Redis Cluster', () => {
 test('no key is made of what is no id', () => {
   for (const keyOf of [hostKey, hostDrainKey, dumpQueueName, guestHostsKey])
     expect(() => keyOf('a}{b')).toThrow('expected a')
+  for (const [tenant, guest] of [
+    ['a:b', 'c'],
+    ['a', 'b:c'],
+  ] as const)
+    expect(() => tenantGuestHostsKey(tenant, guest)).toThrow('expected')
 })

@@ -81,6 +81,11 @@ export function guestHostsKey(guest: string): string {
   return `ullage:guest:${guestId.parse(guest)}`
 }
 
+/** The same, of the hosts that announce it as this tenant's. */
+export function tenantGuestHostsKey(tenant: string, guest: string): string {
+  return `ullage:guest-of:${tenantId.parse(tenant)}:${guestId.parse(guest)}`
+}
+
 /** Redis string that exists when somebody asked to cancel this dump, whether or not its worker heard. */
 export function cancelKey(dump: string): string {
   return `ullage:cancel:${dumpId.parse(dump)}`

@@ -13,6 +13,8 @@ import { type Access, accessOf } from './route-access.ts'
 export interface Guard {
   /** Who asks. Left out, nobody is asked, and everybody may do everything. */
   readonly authenticate?: Authenticate
+  /** Whether a Host header names this API; left out, any does. */
+  readonly knowsHost?: (name: string) => boolean
   /** Requests in a minute of one principal, or of one address that is nobody; left out, any number. */
   readonly perMinute?: number
   /** Where decisions are written down. */
@@ -21,12 +23,15 @@ export interface Guard {
 
 /** Stands before every route: who asks, and whether they may. To be called before there are routes. */
 export async function guardRoutes(app: ZodInstance, guard: Guard, journal: Journal): Promise<void> {
-  const { authenticate = allIn, perMinute, audit } = guard
+  const { authenticate = allIn, knowsHost, perMinute, audit } = guard
   const limit = perMinute === undefined ? undefined : await limitRate(app, perMinute)
   documentAccess(app)
   app.decorateRequest('principal')
   app.addHook('onRequest', async (request) => {
     request.principal = nobody
+    if (knowsHost?.(request.hostname) === false) {
+      throw new ApiProblem('REQUEST_INVALID', `expected a Host that is a loopback address, found ${request.hostname}`)
+    }
     const access = accessOf(request.method, request.routeOptions.url ?? '')
     if (access === 'open') return
     // What there is no route for tells nobody anything.

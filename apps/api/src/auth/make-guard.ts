@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { type ApiConfig, ApiConfigError } from '../api-config.ts'
 import { parseTenants, type TenantQuota } from '../tenant-quota.ts'
 import { AuditLog } from './audit-log.ts'
+import { isLoopback } from './auth-config.ts'
 import { authenticateBy } from './authenticate.ts'
 import type { Guard } from './guard-routes.ts'
 import { JwtTokens } from './jwt-tokens.ts'
@@ -9,10 +10,13 @@ import { ReloadedFile } from './reloaded-file.ts'
 import { parseKeys } from './static-keys.ts'
 
 /** The guard that the settings ask for. Throws ApiConfigError when a file they name cannot be used. */
-export function makeGuard({ auth }: ApiConfig, audit: AuditLog | undefined, log: FastifyBaseLogger): Guard {
+export function makeGuard({ auth, listen }: ApiConfig, audit: AuditLog | undefined, log: FastifyBaseLogger): Guard {
   const { keysFile, jwt, perMinute } = auth
   const always = { ...(perMinute !== undefined && { perMinute }), ...(audit && { audit }) }
-  if (keysFile === undefined && jwt === undefined) return always
+  if (keysFile === undefined && jwt === undefined) {
+    // Else a page in somebody's browser could ask, under a name that it has resolved to this address.
+    return 'path' in listen ? always : { ...always, knowsHost: isLoopback }
+  }
   const keys = keysFile === undefined ? undefined : readFile('ULLAGE_AUTH_KEYS_FILE', keysFile, parseKeys, log)
   return { ...always, authenticate: authenticateBy({ keys, jwt: jwt && new JwtTokens(jwt) }) }
 }

@@ -100,7 +100,7 @@ export function dumpRoutes(
           .send(toResource(dump))
       const earlier = keyed && earlierDump(journal, keyed)
       if (earlier) return replay(earlier)
-      const guest = findGuest(visibleHosts(await fleet.hostsOf(id), principal), id)
+      const guest = findGuest(visibleHosts(await fleet.hostsOf(id, principal.tenant), principal), id)
       requireReachable(guest)
       requireUndrained(guest)
       if (guest.problem) throw new ApiProblem('GUEST_UNUSABLE', guest.problem.message)

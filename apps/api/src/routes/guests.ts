@@ -84,7 +84,7 @@ export function guestRoutes(app: ZodInstance, { journal, queue, fleet }: ApiPart
       },
     },
     async ({ principal, params }) =>
-      toGuest(findGuest(visibleHosts(await fleet.hostsOf(params.id), principal), params.id)),
+      toGuest(findGuest(visibleHosts(await fleet.hostsOf(params.id, principal.tenant), principal), params.id)),
   )
 
   // A question takes the worker seconds: who asks while it is asked gets the same answer.
@@ -104,7 +104,7 @@ export function guestRoutes(app: ZodInstance, { journal, queue, fleet }: ApiPart
       },
     },
     async ({ principal, params }) => {
-      const guest = findGuest(visibleHosts(await fleet.hostsOf(params.id), principal), params.id)
+      const guest = findGuest(visibleHosts(await fleet.hostsOf(params.id, principal.tenant), principal), params.id)
       requireReachable(guest)
       const { host, id, tenant } = guest
       const key = `${host} ${id} ${tenant}`
