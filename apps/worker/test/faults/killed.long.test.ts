@@ -92,7 +92,7 @@ fault(
     const dump = await bench.slowDump()
     const pid = await bench.dumpProcess(dump)
     await bench.untilPaused()
-    expect(await bench.redis.ask((client) => client.del(`ullage-jobs:dump-h1:${dump.id}:lock`))).toBe(1)
+    expect(await bench.redis.ask((client) => client.del(`ullage-jobs:dump-{h1}:${dump.id}:lock`))).toBe(1)
     await until('the attempt has ended', () => !isAlive(pid), 20_000)
     expect(await bench.service.untilState(dump.id, ['succeeded'])).toMatchObject({ attempts: 2 })
   },
