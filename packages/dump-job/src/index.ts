@@ -59,6 +59,13 @@ export {
   queuePrefix,
   tenantId,
 } from './names.ts'
-export { type RedisAddress, redisAddress, type RedisClusterAddress, type RedisServerAddress } from './redis-address.ts'
+export {
+  type RedisAddress,
+  redisAddress,
+  type RedisClusterAddress,
+  type RedisCredentials,
+  type RedisNode,
+  type RedisServerAddress,
+} from './redis-address.ts'
 export { traceparent } from './traceparent.ts'
 export { removeStaleSocket } from './remove-stale-socket.ts'

@@ -1,13 +1,13 @@
 import { z } from 'zod'
 
-interface Credentials {
+export interface RedisCredentials {
   readonly username?: string
   readonly password?: string
   /** Present for TLS. Certificates are checked against those that Node trusts. */
   readonly tls?: Record<string, never>
 }
 
-interface Node {
+export interface RedisNode {
   host: string
   port: number
 }
@@ -15,9 +15,9 @@ interface Node {
 /** One Redis, or the one that Sentinels name: a client's options as they are. */
 export type RedisServerAddress =
   | { readonly path: string; readonly db: number }
-  | (Node & Credentials & { readonly db: number })
-  | (Credentials & {
-      readonly sentinels: Node[]
+  | (RedisNode & RedisCredentials & { readonly db: number })
+  | (RedisCredentials & {
+      readonly sentinels: RedisNode[]
       /** What the Sentinels call the set of this master. */
       readonly name: string
       readonly db: number
@@ -28,8 +28,8 @@ export type RedisServerAddress =
     })
 
 /** Some nodes of a Redis Cluster; they tell of the others. */
-export interface RedisClusterAddress extends Credentials {
-  readonly nodes: Node[]
+export interface RedisClusterAddress extends RedisCredentials {
+  readonly nodes: RedisNode[]
 }
 
 /** Where Redis is. `nodes` tells a Cluster from the rest. */
@@ -84,9 +84,9 @@ function toServer(url: URL): RedisAddress | undefined {
 }
 
 function toSentinels(
-  sentinels: Node[] | undefined,
+  sentinels: RedisNode[] | undefined,
   { pathname, searchParams }: URL,
-  credentials: Credentials,
+  credentials: RedisCredentials,
 ): RedisAddress | undefined {
   const [, master, database] = /^\/([^/]+)(?:\/(\d*))?$/.exec(pathname) ?? []
   const name = decode(master ?? '')
@@ -106,7 +106,7 @@ function toSentinels(
 }
 
 /** Undefined unless each part of the list is a host, with or without a port. */
-function toNodes(list: string, defaultPort: number): Node[] | undefined {
+function toNodes(list: string, defaultPort: number): RedisNode[] | undefined {
   const nodes = list.split(',').map((text) => {
     const [, v6, name, port] = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/.exec(text) ?? []
     const host = v6 ?? name
@@ -116,7 +116,7 @@ function toNodes(list: string, defaultPort: number): Node[] | undefined {
   return nodes.includes(undefined) ? undefined : nodes.filter((node) => node !== undefined)
 }
 
-function toCredentials(userinfo: string, secure: boolean): Credentials | undefined {
+function toCredentials(userinfo: string, secure: boolean): RedisCredentials | undefined {
   const colon = userinfo.indexOf(':')
   const username = decode(colon === -1 ? userinfo : userinfo.slice(0, colon))
   const password = decode(colon === -1 ? '' : userinfo.slice(colon + 1))
