@@ -1,5 +1,16 @@
+import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { PublishedReport } from '@ullage/dump-job'
@@ -83,4 +94,29 @@ test('at its start a host removes what its own attempts left, and nothing else',
   await folder.prepare()
   expect(existsSync(dead.output)).toBe(false)
   expect(existsSync(theirs.output)).toBe(true)
+})
+
+const isRoot = process.getuid?.() === 0
+const [USER, GROUP] = [54_321, 54_322]
+
+test.skipIf(!isRoot)('a user of the folder’s group alone removes what root published, and what it left', async () => {
+  chownSync(path, 0, GROUP)
+  chmodSync(path, 0o2770)
+  rmSync(join(path, '.partial'), { recursive: true })
+  const umask = process.umask(0o027)
+  try {
+    const store = storeOf('h1')
+    await store.prepare()
+    const attempt = await store.begin(dump)
+    writeFileSync(attempt.output, 'content')
+    await attempt.publish(reportOf(7), delivered)
+    writeFileSync((await store.begin(randomUUID())).output, 'half of')
+  } finally {
+    process.umask(umask)
+  }
+  const script = `cat ${dump}/vmcore && mv ${dump} .removed-${dump} && rm -r .removed-${dump} .partial/h1/*`
+  const bounds = ['--reuid', `${USER}`, '--regid', `${GROUP}`, '--clear-groups', '--bounding-set', '-all']
+  const done = spawnSync('setpriv', [...bounds, 'sh', '-c', script], { cwd: path, encoding: 'utf8' })
+  expect([done.stderr, done.stdout]).toEqual(['', 'content'])
+  expect(readdirSync(join(path, '.partial/h1'))).toEqual([])
 })

@@ -5,6 +5,7 @@ import { dumpId, dumpReport, publishedFiles, type PublishedReport } from '@ullag
 import type { ArtifactStore, Attempt, OpenArtifact, StoredArtifact } from './artifact-store.ts'
 import { codeOf, missing, syncPath } from './files.ts'
 import type { Keyring } from './keyring.ts'
+import { makeSharedFolder } from './make-shared-folder.ts'
 import { openStored } from './open-sealed.ts'
 import { openStoredFile } from './stored-file.ts'
 
@@ -41,10 +42,10 @@ export class FolderStore implements ArtifactStore {
 
   async prepare(): Promise<void> {
     const { spoolDir } = this.#writing
-    for (const folder of [this.#partial, spoolDir]) {
-      await rm(folder, { recursive: true, force: true })
-      await mkdir(folder, { recursive: true, mode: 0o750 })
-    }
+    await rm(this.#partial, { recursive: true, force: true })
+    makeSharedFolder(this.#partial)
+    await rm(spoolDir, { recursive: true, force: true })
+    await mkdir(spoolDir, { recursive: true, mode: 0o750 })
   }
 
   async report(dump: string): Promise<PublishedReport | undefined> {
@@ -101,7 +102,9 @@ export class FolderStore implements ArtifactStore {
     const folder = join(this.#partial, name)
     const sealing = await this.#keys.newSealing(dump)
     const spool = sealing && join(this.#writing.spoolDir, name)
-    for (const each of [folder, spool]) if (each !== undefined) await mkdir(each, { recursive: true, mode: 0o750 })
+    // It becomes the published one, which is removed by whoever serves it.
+    makeSharedFolder(folder)
+    if (spool !== undefined) await mkdir(spool, { recursive: true, mode: 0o750 })
     const artifact = join(folder, publishedFiles.artifact)
     return {
       output: spool === undefined ? artifact : join(spool, publishedFiles.artifact),
