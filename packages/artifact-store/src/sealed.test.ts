@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { decryptFile } from './decrypt-file.ts'
+import { startDelivery } from './deliver.ts'
 import type { Sealing } from './delivery.ts'
 import { readKeyFile } from './key-file.ts'
 import { Keyring } from './keyring.ts'
@@ -65,6 +66,19 @@ test.each(sizes)('%i bytes come back, whole and by ranges', async (size) => {
     const end = start + Math.floor(Math.random() * (size - start + 1))
     expect(await read(sealed, { range: [start, end] })).toEqual(content.subarray(start, end))
   }
+})
+
+test('whoever waits for the encryption is told how far it is', async () => {
+  const [output, path] = [join(folder, randomUUID()), join(folder, randomUUID())]
+  writeFileSync(output, Buffer.alloc(200 * CHUNK_BYTES))
+  await using underWay = await startDelivery({
+    kind: 'seal',
+    path,
+    sealing: (await keys.newSealing(randomUUID())) as Sealing,
+  })
+  const told: [number, number][] = []
+  const { storedBytes } = await underWay.finish(output, (done, total) => told.push([done, total]))
+  expect(told).toEqual([64, 128, 192, 201].map((slots) => [Math.min(slots * SLOT_BYTES, storedBytes), storedBytes]))
 })
 
 test('nothing of the content stands in the file', async () => {
