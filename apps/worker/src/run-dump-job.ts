@@ -16,10 +16,16 @@ import type { Logger } from 'pino'
 import { raiseFence } from './attempt-fence.ts'
 import { descriptorPath } from './guest-folder.ts'
 import { AttemptError, toJobError } from './job-failure.ts'
+import { lateSignal } from './late-signal.ts'
 import { relayProgress } from './relay-progress.ts'
 import { runChild } from './run-child.ts'
 import type { WorkerConfig } from './worker-config.ts'
 import type { WorkerMetrics } from './worker-metrics.ts'
+
+/** How long a finished dump may still be published after its attempt was told to end, in milliseconds. */
+const PUBLISH_WITHIN_MS = 2_000
+/** How long a store may take to remove what an attempt left, in milliseconds; its next start removes the rest. */
+const REMOVE_WITHIN_MS = 2_000
 
 /** Why a running job is told to end; what happens to the job differs. */
 export const stopReasons = { cancelled: 'cancelled', shutdown: 'shutdown', lockLost: 'lockLost' } as const
@@ -59,8 +65,7 @@ export async function runDumpJob(
       await job.moveToWait(token)
       throw new WaitingError()
     }
-    const lost = signal.aborted && signal.reason === stopReasons.lockLost
-    const failure = toJobError(lost ? lockLost(error) : error, attempt, job.failedReason)
+    const failure = toJobError(signal.aborted ? endedBy(signal.reason, error) : error, attempt, job.failedReason)
     context.metrics.attempt('failed', failureOfReason(failure.message).code)
     log.error({ attempt, reason: failure.message, final: failure.name === 'UnrecoverableError' }, 'the attempt failed')
     throw failure
@@ -73,7 +78,7 @@ async function makeAttempt(context: DumpJobContext, job: Job, token: string, sig
   const log = context.log.child({ guest: asked.guest })
   if (await context.redis.exists(cancelKey(asked.dump)))
     throw new AttemptError('CANCELLED', 'cancelled before it began')
-  const earlier = await artifacts.report(asked.dump)
+  const earlier = await artifacts.report(asked.dump, signal)
   if (earlier) {
     log.info('already published by an attempt that could not say so')
     return resultOfReport(earlier)
@@ -81,7 +86,7 @@ async function makeAttempt(context: DumpJobContext, job: Job, token: string, sig
   const descriptor = await findDescriptor(config.guestsDir, asked.guest)
 
   const fence = await raiseFence(config.locksDir, asked.dump, job.attemptsStarted)
-  const attempt = await artifacts.begin(asked.dump)
+  const attempt = await artifacts.begin(asked.dump, signal)
   const relay = relayProgress(job, (id) => context.announce(id), log)
   try {
     log.info({ options: asked.options, attempt: job.attemptsStarted }, 'dump begins')
@@ -111,14 +116,14 @@ async function makeAttempt(context: DumpJobContext, job: Job, token: string, sig
     if (answer.say !== 'dumped') throw new AttemptError('INTERNAL', `the dump process answered with ${answer.say}`)
     const report = await fence.pass(async () => {
       await stillOurs(job, token, config.lockMs)
-      return attempt.publish(answer.report, answer.delivered)
+      return attempt.publish(answer.report, answer.delivered, lateSignal(signal, PUBLISH_WITHIN_MS))
     })
     context.metrics.published(asked.guest, report)
     log.info({ bytes: report.artifact.bytes, sha256: report.artifact.sha256 }, 'dump published')
     return dumpResult.parse(resultOfReport(report))
   } finally {
     await relay.end()
-    await attempt.remove()
+    await attempt.remove(AbortSignal.timeout(REMOVE_WITHIN_MS))
   }
 }
 
@@ -151,6 +156,12 @@ async function stillOurs(job: Job, token: string, lockMs: number): Promise<void>
   }
   // A lock that is somebody else's, or gone, is no error to BullMQ: it answers 0.
   if (held !== 1) throw lockLost()
+}
+
+/** What an attempt failed of that was told to end; what waited for the store has thrown the reason itself. */
+function endedBy(reason: unknown, error: unknown): unknown {
+  if (reason === stopReasons.lockLost) return lockLost(error)
+  return error === reason ? new AttemptError('CANCELLED', 'cancelled while it ran') : error
 }
 
 function lockLost(cause?: unknown): AttemptError {

@@ -63,8 +63,8 @@ export class S3Store implements ArtifactStore {
     await this.#removePieces(`${hostId.parse(host)}/`, Number.POSITIVE_INFINITY)
   }
 
-  async report(dump: string): Promise<PublishedReport | undefined> {
-    return (await this.#published(dump))?.report
+  async report(dump: string, signal?: AbortSignal): Promise<PublishedReport | undefined> {
+    return (await this.#published(dump, signal))?.report
   }
 
   async open(dump: string): Promise<OpenArtifact | undefined> {
@@ -98,26 +98,27 @@ export class S3Store implements ArtifactStore {
     return this.#removePieces('', Date.now() - olderThanMs)
   }
 
-  async begin(dump: string): Promise<Attempt> {
+  async begin(dump: string, signal?: AbortSignal): Promise<Attempt> {
     const { host, spoolDir } = this.#writing
     const { place } = this.#s3
     const name = randomUUID()
     const key = `${this.#hostsPrefix}${hostId.parse(host)}/${dumpId.parse(dump)}/${name}.vmcore`
     const sealing = await this.#keys.newSealing(dump)
+    const uploadId = await this.#createUpload(key, signal)
     const spool = join(spoolDir, `${dump}-${name}`)
     await mkdir(spool, { recursive: true, mode: 0o750 })
-    const uploadId = await this.#createUpload(key)
     const state = { published: false, uncertain: false }
     return {
       output: join(spool, publishedFiles.artifact),
       delivery: { kind: 'upload', place, key, uploadId, ...(sealing && { sealing }) },
-      publish: (report, delivered) => this.#publish({ dump, key, uploadId, report, delivered, state }),
-      remove: async () => {
+      publish: (report, delivered, end) =>
+        this.#publish({ dump, key, uploadId, report, delivered, state, signal: end }),
+      remove: async (end) => {
         await rm(spool, { recursive: true, force: true })
         if (state.published) return
-        await this.#abort(key, uploadId)
+        await this.#abort(key, uploadId, end)
         // Whether the report came through nobody knows: then the artifact is left to the next start, which can tell.
-        if (!state.uncertain) await this.#delete(key)
+        if (!state.uncertain) await this.#delete(key, end)
       },
     }
   }
@@ -126,7 +127,7 @@ export class S3Store implements ArtifactStore {
     this.#s3[Symbol.dispose]()
   }
 
-  async #createUpload(key: string): Promise<string> {
+  async #createUpload(key: string, signal: AbortSignal | undefined): Promise<string> {
     const command = new CreateMultipartUploadCommand({
       ...this.#s3.bucket,
       Key: key,
@@ -135,7 +136,9 @@ export class S3Store implements ArtifactStore {
       ...this.#encryption,
     })
     const what = `the upload of ${key} could not be begun`
-    const { UploadId } = await this.#s3.ask(what, (client, abortSignal) => client.send(command, { abortSignal }))
+    const { UploadId } = await this.#s3.ask(what, (client, abortSignal) => client.send(command, { abortSignal }), {
+      signal,
+    })
     if (!UploadId) throw new StoreError('STORE_REFUSED', `${what}: the answer has no id`)
     return UploadId
   }
@@ -147,16 +150,17 @@ export class S3Store implements ArtifactStore {
     report: PublishedReport
     delivered: Delivered
     state: { published: boolean; uncertain: boolean }
+    signal: AbortSignal | undefined
   }): Promise<PublishedReport> {
-    const { dump, key, uploadId, report, delivered, state } = options
-    await this.#complete(key, uploadId, delivered)
+    const { dump, key, uploadId, report, delivered, state, signal } = options
+    await this.#complete(key, uploadId, delivered, signal)
     const text = JSON.stringify({ ...report, stored: { key, bytes: delivered.storedBytes } satisfies Stored }, null, 2)
     state.uncertain = true
-    const published = await this.#putReport(dump, text).then(
-      async (isOurs) => (isOurs ? undefined : await this.#publishedForSure(dump)),
+    const published = await this.#putReport(dump, text, signal).then(
+      async (isOurs) => (isOurs ? undefined : await this.#publishedForSure(dump, signal)),
       async (error: unknown) => {
         // It may have come through all the same.
-        const found = await this.#published(dump).catch(() => undefined)
+        const found = await this.#published(dump, signal).catch(() => undefined)
         if (found) return found
         throw error
       },
@@ -167,7 +171,12 @@ export class S3Store implements ArtifactStore {
     return published?.report ?? report
   }
 
-  async #complete(key: string, uploadId: string, { parts, storedBytes }: Delivered): Promise<void> {
+  async #complete(
+    key: string,
+    uploadId: string,
+    { parts, storedBytes }: Delivered,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const what = `the upload of ${key} could not be completed`
     const command = new CompleteMultipartUploadCommand({
       ...this.#s3.bucket,
@@ -183,14 +192,17 @@ export class S3Store implements ArtifactStore {
     })
     await this.#s3
       .ask(what, (client, abortSignal) => client.send(command, { abortSignal }), {
+        signal,
         // Completed by a try whose answer was lost: its size tells.
         expected: isNotFound,
       })
       .catch((error: unknown) => {
         if (!isNotFound(error)) throw error
       })
-    const found = await this.#s3.ask(what, (client, abortSignal) =>
-      client.send(new HeadObjectCommand({ ...this.#s3.bucket, Key: key }), { abortSignal }),
+    const found = await this.#s3.ask(
+      what,
+      (client, abortSignal) => client.send(new HeadObjectCommand({ ...this.#s3.bucket, Key: key }), { abortSignal }),
+      { signal },
     )
     if (found.ContentLength !== storedBytes) {
       throw new StoreError(
@@ -200,14 +212,14 @@ export class S3Store implements ArtifactStore {
     }
   }
 
-  async #publishedForSure(dump: string) {
-    const published = await this.#published(dump)
+  async #publishedForSure(dump: string, signal: AbortSignal | undefined) {
+    const published = await this.#published(dump, signal)
     if (published) return published
     throw new StoreError('STORE_UNAVAILABLE', `the report of dump ${dump} was there, and is not there any more`)
   }
 
   /** False when there is a report already. */
-  async #putReport(dump: string, text: string): Promise<boolean> {
+  async #putReport(dump: string, text: string, signal: AbortSignal | undefined): Promise<boolean> {
     const key = this.#reportKey(dump)
     const what = `the report ${key} could not be put`
     const put = (condition: { IfNoneMatch?: string }) =>
@@ -225,7 +237,7 @@ export class S3Store implements ArtifactStore {
             }),
             { abortSignal },
           ),
-        { expected: (error) => [409, 412, 501].includes(statusOf(error) ?? 0) },
+        { signal, expected: (error) => [409, 412, 501].includes(statusOf(error) ?? 0) },
       )
     try {
       await put({ IfNoneMatch: '*' })
@@ -236,12 +248,12 @@ export class S3Store implements ArtifactStore {
       if (status !== 501) throw error
     }
     // A server without conditional puts: the job's lock has decided who may publish.
-    if (await this.#published(dump)) return false
+    if (await this.#published(dump, signal)) return false
     await put({})
     return true
   }
 
-  async #published(dump: string) {
+  async #published(dump: string, signal?: AbortSignal) {
     const key = this.#reportKey(dump)
     const what = `the report ${key} could not be read`
     try {
@@ -253,7 +265,7 @@ export class S3Store implements ArtifactStore {
           const { stored: where, ...report } = z.looseObject({ stored }).parse(JSON.parse(text))
           return { report: dumpReport.parse(report), stored: where, publishedMs: answer.LastModified?.getTime() ?? 0 }
         },
-        { expected: isNotFound },
+        { signal, expected: isNotFound },
       )
     } catch (error) {
       if (isNotFound(error)) return undefined
@@ -332,23 +344,31 @@ export class S3Store implements ArtifactStore {
     }
   }
 
-  async #abort(key: string, uploadId: string): Promise<void> {
+  async #abort(key: string, uploadId: string, signal?: AbortSignal): Promise<void> {
     const command = new AbortMultipartUploadCommand({ ...this.#s3.bucket, Key: key, UploadId: uploadId })
-    await this.#unlessMissing(`the upload of ${key} could not be aborted`, (client, abortSignal) =>
-      client.send(command, { abortSignal }),
+    await this.#unlessMissing(
+      `the upload of ${key} could not be aborted`,
+      (client, abortSignal) => client.send(command, { abortSignal }),
+      signal,
     )
   }
 
-  async #delete(key: string): Promise<void> {
+  async #delete(key: string, signal?: AbortSignal): Promise<void> {
     const command = new DeleteObjectCommand({ ...this.#s3.bucket, Key: key })
-    await this.#unlessMissing(`object ${key} could not be deleted`, (client, abortSignal) =>
-      client.send(command, { abortSignal }),
+    await this.#unlessMissing(
+      `object ${key} could not be deleted`,
+      (client, abortSignal) => client.send(command, { abortSignal }),
+      signal,
     )
   }
 
-  async #unlessMissing(what: string, request: Parameters<S3Connection['ask']>[1]): Promise<void> {
+  async #unlessMissing(
+    what: string,
+    request: Parameters<S3Connection['ask']>[1],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     try {
-      await this.#s3.ask(what, request, { expected: isNotFound })
+      await this.#s3.ask(what, request, { signal, expected: isNotFound })
     } catch (error) {
       if (!isNotFound(error)) throw error
     }

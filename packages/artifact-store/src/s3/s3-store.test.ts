@@ -1,0 +1,64 @@
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { createServer, type RequestListener } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { Keyring } from '../keyring.ts'
+import { S3Store } from './s3-store.ts'
+
+const spoolDir = mkdtempSync(join(tmpdir(), 'ullage-s3-store-'))
+afterAll(() => rmSync(spoolDir, { recursive: true }))
+
+/** A store at a server that answers as it is told here. */
+async function storeAt(answer: RequestListener) {
+  const server = createServer(answer).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  const store = new S3Store({
+    place: {
+      endpoint: `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`,
+      region: 'us-east-1',
+      pathStyle: true,
+      bucket: 'bucket',
+      prefix: '',
+      credentials: { accessKeyId: 'id', secretAccessKey: 'secret' },
+      partBytes: 5 << 20,
+      timeoutMs: 60_000,
+      attempts: 3,
+    },
+    keys: new Keyring([]),
+    writer: { host: 'h1', spoolDir },
+  })
+  const end = async () => {
+    await store[Symbol.asyncDispose]()
+    server.closeAllConnections()
+    server.close()
+  }
+  return { store, [Symbol.asyncDispose]: end }
+}
+
+const begun = '<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>'
+
+test('whoever waits for storage that hangs can stop waiting', async () => {
+  let hangs = false
+  await using at = await storeAt((_, to) => {
+    if (!hangs) to.writeHead(200, { 'content-type': 'application/xml' }).end(begun)
+  })
+  const attempt = await at.store.begin(randomUUID())
+  hangs = true
+  const started = performance.now()
+  const soon = () => {
+    const stop = new AbortController()
+    setTimeout(() => stop.abort('enough'), 50)
+    return stop.signal
+  }
+  await expect(at.store.report(randomUUID(), soon())).rejects.toBe('enough')
+  await expect(at.store.begin(randomUUID(), soon())).rejects.toBe('enough')
+  const delivered = { storedBytes: 0, parts: [] }
+  await expect(attempt.publish({} as never, delivered, soon())).rejects.toBe('enough')
+  await expect(attempt.remove(soon())).rejects.toBe('enough')
+  expect(performance.now() - started).toBeLessThan(20_000)
+  expect(readdirSync(spoolDir)).toEqual([])
+})
