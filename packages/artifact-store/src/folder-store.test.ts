@@ -96,6 +96,15 @@ test('at its start a host removes what its own attempts left, and nothing else',
   expect(existsSync(theirs.output)).toBe(true)
 })
 
+test('the spool folder is emptied, and stays: it may be a mount point', async () => {
+  const spool = join(path, '.spool', 'h1')
+  chmodSync(spool, 0o700)
+  writeFileSync(join(spool, 'left'), 'half of')
+  await folder.prepare()
+  expect(readdirSync(spool)).toEqual([])
+  expect(statSync(spool).mode & 0o777).toBe(0o700)
+})
+
 const isRoot = process.getuid?.() === 0
 const [USER, GROUP] = [54_321, 54_322]
 

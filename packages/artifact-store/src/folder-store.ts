@@ -3,7 +3,7 @@ import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs
 import { join } from 'node:path'
 import { dumpId, dumpReport, publishedFiles, type PublishedReport } from '@ullage/dump-job'
 import type { ArtifactStore, Attempt, OpenArtifact, StoredArtifact } from './artifact-store.ts'
-import { codeOf, missing, syncPath } from './files.ts'
+import { codeOf, emptyFolder, missing, syncPath } from './files.ts'
 import type { Keyring } from './keyring.ts'
 import { makeSharedFolder } from './make-shared-folder.ts'
 import { openStored } from './open-sealed.ts'
@@ -44,8 +44,7 @@ export class FolderStore implements ArtifactStore {
     const { spoolDir } = this.#writing
     await rm(this.#partial, { recursive: true, force: true })
     makeSharedFolder(this.#partial)
-    await rm(spoolDir, { recursive: true, force: true })
-    await mkdir(spoolDir, { recursive: true, mode: 0o750 })
+    await emptyFolder(spoolDir)
   }
 
   async report(dump: string): Promise<PublishedReport | undefined> {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -61,4 +61,20 @@ test('whoever waits for storage that hangs can stop waiting', async () => {
   await expect(attempt.remove(soon())).rejects.toBe('enough')
   expect(performance.now() - started).toBeLessThan(20_000)
   expect(readdirSync(spoolDir)).toEqual([])
+})
+
+const none = {
+  uploads: '<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>',
+  objects: '<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>',
+}
+
+test('the spool folder is emptied, and stays: it may be a mount point', async () => {
+  await using at = await storeAt(({ url }, to) => {
+    to.writeHead(200, { 'content-type': 'application/xml' }).end(url?.includes('uploads') ? none.uploads : none.objects)
+  })
+  chmodSync(spoolDir, 0o711)
+  writeFileSync(join(spoolDir, 'left'), 'half of')
+  await at.store.prepare()
+  expect(readdirSync(spoolDir)).toEqual([])
+  expect(statSync(spoolDir).mode & 0o777).toBe(0o711)
 })

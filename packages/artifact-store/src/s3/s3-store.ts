@@ -16,6 +16,7 @@ import { dumpId, dumpReport, hostId, publishedFiles, type PublishedReport } from
 import { z } from 'zod'
 import type { ArtifactStore, Attempt, OpenArtifact, StoredArtifact } from '../artifact-store.ts'
 import type { Delivered } from '../delivery.ts'
+import { emptyFolder } from '../files.ts'
 import type { Keyring } from '../keyring.ts'
 import { openStored } from '../open-sealed.ts'
 import { StoreError } from '../store-error.ts'
@@ -58,8 +59,7 @@ export class S3Store implements ArtifactStore {
 
   async prepare(): Promise<void> {
     const { host, spoolDir } = this.#writing
-    await rm(spoolDir, { recursive: true, force: true })
-    await mkdir(spoolDir, { recursive: true, mode: 0o750 })
+    await emptyFolder(spoolDir)
     await this.#removePieces(`${hostId.parse(host)}/`, Number.POSITIVE_INFINITY)
   }
 
