@@ -74,6 +74,14 @@ test('a store that hangs while it removes an attempt does not keep the worker', 
     told = signal
     return hang(signal)
   }
-  await expect(run(attemptWith(remove))).rejects.toBeInstanceOf(Error)
+  await expect(run(attemptWith(remove))).rejects.toThrow('CHILD_DIED')
   expect(told?.aborted).toBe(true)
+})
+
+test('what an attempt failed of is told, also when the store cannot remove what it left, which the log has', async () => {
+  const lines: string[] = []
+  const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) })
+  const remove = () => Promise.reject(new Error('the disk is gone'))
+  await expect(run(attemptWith(remove), undefined, log)).rejects.toThrow('CHILD_DIED')
+  expect(lines.join('')).toContain('the disk is gone')
 })
