@@ -10,6 +10,7 @@ import {
   HeadObjectCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
+  type ListObjectsV2CommandOutput,
   PutObjectCommand,
 } from '@aws-sdk/client-s3'
 import { dumpId, dumpReport, hostId, publishedFiles, type PublishedReport } from '@ullage/dump-job'
@@ -80,10 +81,16 @@ export class S3Store implements ArtifactStore {
 
   async remove(dump: string): Promise<void> {
     const published = await this.#published(dump)
-    if (!published) return
-    // The report first: without it nobody finds the artifact, and what is left then is an orphan.
-    await this.#delete(this.#reportKey(dump))
-    await this.#delete(published.stored.key)
+    if (published) {
+      // The report first: without it nobody finds the artifact.
+      await this.#delete(this.#reportKey(dump))
+      await this.#delete(published.stored.key)
+      return
+    }
+    // An earlier call may have got no further than the report.
+    for await (const host of this.#hosts()) {
+      for await (const { key } of this.#objects(`${host}${dumpId.parse(dump)}/`)) await this.#delete(key)
+    }
   }
 
   async *list(): AsyncGenerator<StoredArtifact> {
@@ -329,16 +336,29 @@ export class S3Store implements ArtifactStore {
     }
   }
 
+  /** What the keys of each host's artifacts begin with. */
+  async *#hosts(): AsyncGenerator<string> {
+    for await (const { CommonPrefixes = [] } of this.#pages({ Prefix: this.#hostsPrefix, Delimiter: '/' })) {
+      for (const { Prefix } of CommonPrefixes) if (Prefix) yield Prefix
+    }
+  }
+
   async *#objects(prefix: string): AsyncGenerator<{ key: string; bytes: number; changedMs: number }> {
+    for await (const { Contents = [] } of this.#pages({ Prefix: prefix })) {
+      for (const { Key, Size, LastModified } of Contents) {
+        if (Key) yield { key: Key, bytes: Size ?? 0, changedMs: LastModified?.getTime() ?? 0 }
+      }
+    }
+  }
+
+  async *#pages(what: { Prefix: string; Delimiter?: string }): AsyncGenerator<ListObjectsV2CommandOutput> {
     let token: string | undefined
     for (;;) {
-      const command = new ListObjectsV2Command({ ...this.#s3.bucket, Prefix: prefix, ContinuationToken: token })
+      const command = new ListObjectsV2Command({ ...this.#s3.bucket, ...what, ContinuationToken: token })
       const page = await this.#s3.ask('objects could not be listed', (client, abortSignal) =>
         client.send(command, { abortSignal }),
       )
-      for (const { Key, Size, LastModified } of page.Contents ?? []) {
-        if (Key) yield { key: Key, bytes: Size ?? 0, changedMs: LastModified?.getTime() ?? 0 }
-      }
+      yield page
       if (!page.IsTruncated) return
       token = page.NextContinuationToken
     }
