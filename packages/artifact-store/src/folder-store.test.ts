@@ -13,8 +13,8 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { PublishedReport } from '@ullage/dump-job'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { reportOf } from '../test/report-of.ts'
 import { FolderStore } from './folder-store.ts'
 import { Keyring } from './keyring.ts'
 
@@ -36,22 +36,6 @@ function storeOf(host: string): FolderStore {
     keys: new Keyring([]),
     writer: { host, spoolDir: join(path, '.spool', host) },
   })
-}
-
-function reportOf(bytes: number): PublishedReport {
-  return {
-    schema: 'ullage.report/1',
-    guest: { backend: 'xen', kernel: null, vmcoreinfo: 'none', pageSize: 4096 },
-    frames: { total: 0, byClass: {}, byFate: { write: 0, zero: 0, leaveOut: 0 } },
-    disagreements: { reclaimableBytes: 0, untouched: 0, inUseUnbacked: 0, offlineUntold: 0, alarm: false },
-    hostMemory: { backedBytesBefore: 0, backedBytesAfter: 0, residentBytesBefore: 0, residentBytesAfter: 0 },
-    trust: 'guest',
-    warnings: [],
-    consistency: { mode: 'file', pausedMs: 0 },
-    process: { peakBytes: 1 },
-    artifact: { file: 'vmcore', bytes, sha256: 'a'.repeat(64), format: 'kdump', compression: 'zstd', level: 31 },
-    timingsMs: { classify: 0, write: 0, verify: 0, total: 0 },
-  }
 }
 
 test('an attempt is invisible until it is published, then whole', async () => {

@@ -5,6 +5,7 @@ import { createServer, type RequestListener } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import { reportOf } from '../../test/report-of.ts'
 import { Keyring } from '../keyring.ts'
 import { S3Store } from './s3-store.ts'
 
@@ -39,6 +40,7 @@ async function storeAt(answer: RequestListener) {
   return { store, [Symbol.asyncDispose]: end }
 }
 
+const completed = '<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>'
 const begun = '<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>'
 
 test('whoever waits for storage that hangs can stop waiting', async () => {
@@ -57,7 +59,7 @@ test('whoever waits for storage that hangs can stop waiting', async () => {
   await expect(at.store.report(randomUUID(), soon())).rejects.toBe('enough')
   await expect(at.store.begin(randomUUID(), soon())).rejects.toBe('enough')
   const delivered = { storedBytes: 0, parts: [] }
-  await expect(attempt.publish({} as never, delivered, soon())).rejects.toBe('enough')
+  await expect(attempt.publish(reportOf(0), delivered, soon())).rejects.toBe('enough')
   await expect(attempt.remove(soon())).rejects.toBe('enough')
   expect(performance.now() - started).toBeLessThan(20_000)
   expect(readdirSync(spoolDir)).toEqual([])
@@ -77,4 +79,27 @@ test('the spool folder is emptied, and stays: it may be a mount point', async ()
   await at.store.prepare()
   expect(readdirSync(spoolDir)).toEqual([])
   expect(statSync(spoolDir).mode & 0o777).toBe(0o711)
+})
+
+test('a report whose artifact was removed meanwhile is taken back, and none that has no artifact is told', async () => {
+  const asked: string[] = []
+  const report = JSON.stringify({ ...reportOf(7), stored: { key: 'hosts/h1/gone.vmcore', bytes: 7 } })
+  await using at = await storeAt(({ method, url = '' }, to) => {
+    const what = `${method} ${url.includes('/dumps/') ? 'report' : url.includes('uploads') ? 'uploads' : 'artifact'}`
+    asked.push(what)
+    // There when the upload was completed, gone when the report was put.
+    const isGone = what === 'HEAD artifact' && asked.includes('PUT report')
+    const length = what === 'HEAD artifact' ? { 'content-length': '7' } : {}
+    to.writeHead(isGone ? 404 : 200, { 'content-type': 'application/xml', ...length })
+    to.end(what === 'POST uploads' ? begun : what === 'POST artifact' ? completed : what === 'GET report' ? report : '')
+  })
+  const attempt = await at.store.begin(randomUUID())
+  const parts = [{ number: 1, etag: 'e' }]
+  await expect(attempt.publish(reportOf(7), { storedBytes: 7, parts })).rejects.toMatchObject({
+    code: 'STORE_UNAVAILABLE',
+    message: expect.stringContaining('which is gone'),
+  })
+  expect(asked.slice(-3)).toEqual(['PUT report', 'HEAD artifact', 'DELETE report'])
+  expect(await at.store.report(randomUUID())).toBeUndefined()
+  await attempt.remove()
 })

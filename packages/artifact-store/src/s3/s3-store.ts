@@ -65,7 +65,8 @@ export class S3Store implements ArtifactStore {
   }
 
   async report(dump: string, signal?: AbortSignal): Promise<PublishedReport | undefined> {
-    return (await this.#published(dump, signal))?.report
+    const published = await this.#published(dump, signal)
+    return published && (await this.#isThere(published.stored.key, signal)) ? published.report : undefined
   }
 
   async open(dump: string): Promise<OpenArtifact | undefined> {
@@ -172,9 +173,18 @@ export class S3Store implements ArtifactStore {
         throw error
       },
     )
+    const standing = published?.stored.key ?? key
+    if (!(await this.#isThere(standing, signal))) {
+      await this.#delete(this.#reportKey(dump), signal)
+      state.uncertain = false
+      throw new StoreError(
+        'STORE_UNAVAILABLE',
+        `the report of dump ${dump} names ${standing}, which is gone: taken back`,
+      )
+    }
     state.uncertain = false
     // It may be our own: the answer to the first try was lost.
-    state.published = !published || published.stored.key === key
+    state.published = standing === key
     return published?.report ?? report
   }
 
@@ -216,6 +226,21 @@ export class S3Store implements ArtifactStore {
         'STORE_REFUSED',
         `${what}: expected ${storedBytes} bytes there, found ${found.ContentLength}`,
       )
+    }
+  }
+
+  async #isThere(key: string, signal: AbortSignal | undefined): Promise<boolean> {
+    const command = new HeadObjectCommand({ ...this.#s3.bucket, Key: key })
+    const what = `object ${key} could not be looked at`
+    try {
+      await this.#s3.ask(what, (client, abortSignal) => client.send(command, { abortSignal }), {
+        signal,
+        expected: isNotFound,
+      })
+      return true
+    } catch (error) {
+      if (isNotFound(error)) return false
+      throw error
     }
   }
 
