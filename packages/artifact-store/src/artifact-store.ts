@@ -32,7 +32,10 @@ export interface PublishedArtifacts extends AsyncDisposable {
   /** Removes artifact and report: from their name at once, then from where they are kept. Idempotent. */
   remove(dump: string): Promise<void>
   list(): AsyncIterable<StoredArtifact>
-  /** Removes pieces that belong to no published dump and are older than `olderThanMs`. Returns how many. */
+  /**
+   * Removes pieces that belong to no published dump and have not changed for `olderThanMs`, at least an hour; attempts that are
+   * made show sooner that they live. Returns how many.
+   */
   removeOrphans(olderThanMs: number): Promise<number>
 }
 

@@ -9,11 +9,12 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { dirname, join } from 'node:path'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { reportOf } from '../test/report-of.ts'
 import { FolderStore } from './folder-store.ts'
 import { Keyring } from './keyring.ts'
@@ -87,6 +88,27 @@ test('the spool folder is emptied, and stays: it may be a mount point', async ()
   await folder.prepare()
   expect(readdirSync(spool)).toEqual([])
   expect(statSync(spool).mode & 0o777).toBe(0o700)
+})
+
+test('an attempt that goes on for days is no orphan, one whose worker died is', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  try {
+    const dead = await folder.begin(dump)
+    // As its worker's death does.
+    vi.clearAllTimers()
+    const alive = await folder.begin(dump)
+    const long = new Date(Date.now() - 2 * 86_400_000)
+    const folders = [dead, alive].map(({ output }) => dirname(output))
+    for (const each of folders) utimesSync(each, long, long)
+    vi.advanceTimersByTime(3_600_000)
+    await expect.poll(() => statSync(dirname(alive.output)).mtimeMs).toBeGreaterThan(long.getTime() + 1000)
+    expect(await folder.removeOrphans(86_400_000)).toBe(1)
+    expect(folders.map((each) => existsSync(each))).toEqual([false, true])
+    await alive.remove()
+    expect(vi.getTimerCount()).toBe(0)
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 const isRoot = process.getuid?.() === 0

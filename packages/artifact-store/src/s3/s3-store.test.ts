@@ -103,3 +103,35 @@ test('a report whose artifact was removed meanwhile is taken back, and none that
   expect(await at.store.report(randomUUID())).toBeUndefined()
   await attempt.remove()
 })
+
+const day = 86_400_000
+const ago = (ms: number) => new Date(Date.now() - ms).toISOString()
+
+test('an upload that still gets parts after days is no orphan, others are', async () => {
+  const dump = randomUUID()
+  const upload = (id: string) =>
+    `<Upload><Key>hosts/h2/${dump}/${id}.vmcore</Key><UploadId>${id}</UploadId><Initiated>${ago(3 * day)}</Initiated></Upload>`
+  const part = (number: number, ms: number) =>
+    `<Part><PartNumber>${number}</PartNumber><LastModified>${ago(ms)}</LastModified></Part>`
+  const parts = (more: string, ...each: string[]) => `<ListPartsResult>${each.join('')}${more}</ListPartsResult>`
+  const truncated = '<IsTruncated>true</IsTruncated><NextPartNumberMarker>1</NextPartNumberMarker>'
+  const aborted: string[] = []
+  await using at = await storeAt(({ method, url = '' }, to) => {
+    const query = new URL(url, 'http://s3').searchParams
+    const id = query.get('uploadId')
+    if (id && method === 'DELETE') {
+      aborted.push(id)
+      return void to.writeHead(204).end()
+    }
+    const answers: Record<string, string> = {
+      alive: query.has('part-number-marker') ? parts('', part(2, 60_000)) : parts(truncated, part(1, 2 * day)),
+      dead: parts('', part(1, 2 * day)),
+      empty: parts(''),
+    }
+    const uploads = `<ListMultipartUploadsResult>${['alive', 'dead', 'empty'].map(upload).join('')}</ListMultipartUploadsResult>`
+    to.writeHead(200, { 'content-type': 'application/xml' })
+    to.end(id ? answers[id] : query.has('uploads') ? uploads : none.objects)
+  })
+  expect(await at.store.removeOrphans(day)).toBe(2)
+  expect(aborted).toEqual(['dead', 'empty'])
+})

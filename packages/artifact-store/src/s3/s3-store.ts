@@ -11,6 +11,7 @@ import {
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
   type ListObjectsV2CommandOutput,
+  ListPartsCommand,
   PutObjectCommand,
 } from '@aws-sdk/client-s3'
 import { dumpId, dumpReport, hostId, publishedFiles, type PublishedReport } from '@ullage/dump-job'
@@ -308,7 +309,7 @@ export class S3Store implements ArtifactStore {
   async #removePieces(under: string, beforeMs: number): Promise<number> {
     let removed = 0
     for await (const { key, uploadId, begunMs } of this.#uploads(under)) {
-      if (begunMs >= beforeMs) continue
+      if (begunMs >= beforeMs || (await this.#hasPartSince(beforeMs, key, uploadId))) continue
       await this.#abort(key, uploadId)
       removed++
     }
@@ -328,6 +329,27 @@ export class S3Store implements ArtifactStore {
       removed++
     }
     return removed
+  }
+
+  /** Whether a part of an upload came at `sinceMs` or later: an attempt is at work with it then. */
+  async #hasPartSince(sinceMs: number, key: string, uploadId: string): Promise<boolean> {
+    if (sinceMs === Number.POSITIVE_INFINITY) return false
+    const upload = { ...this.#s3.bucket, Key: key, UploadId: uploadId }
+    for (let marker: string | undefined; ; ) {
+      const command = new ListPartsCommand({ ...upload, PartNumberMarker: marker })
+      const page = await this.#s3
+        .ask(`parts of ${key} could not be listed`, (client, abortSignal) => client.send(command, { abortSignal }), {
+          expected: isNotFound,
+        })
+        .catch((error: unknown) => {
+          // Ended meanwhile.
+          if (isNotFound(error)) return undefined
+          throw error
+        })
+      if (page?.Parts?.some(({ LastModified }) => (LastModified?.getTime() ?? 0) >= sinceMs)) return true
+      if (!page?.IsTruncated) return false
+      marker = page.NextPartNumberMarker
+    }
   }
 
   async *#uploads(under: string): AsyncGenerator<{ key: string; uploadId: string; begunMs: number }> {
