@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { ArtifactStore, Attempt } from '@ullage/artifact-store'
+import { type ArtifactStore, type Attempt, StoreError } from '@ullage/artifact-store'
 import { dumpJob } from '@ullage/dump-job'
 import { type Job, WaitingError } from 'bullmq'
 import { pino } from 'pino'
@@ -84,4 +84,16 @@ test('what an attempt failed of is told, also when the store cannot remove what 
   const remove = () => Promise.reject(new Error('the disk is gone'))
   await expect(run(attemptWith(remove), undefined, log)).rejects.toThrow('CHILD_DIED')
   expect(lines.join('')).toContain('the disk is gone')
+})
+
+test('what a key command said is in the log, and in nothing that is kept in Redis', async () => {
+  const lines: string[] = []
+  const log = pino({ level: 'error' }, { write: (line: string) => void lines.push(line) })
+  const cause = new Error('it said on stderr: refused')
+  const begin = () =>
+    Promise.reject(new StoreError('KEY_UNAVAILABLE', 'the key command kms ended with status 3', { cause }))
+  const failure: unknown = await run({ begin }, undefined, log).catch((thrown: unknown) => thrown)
+  expect(failure).toMatchObject({ message: 'KEY_UNAVAILABLE: the key command kms ended with status 3' })
+  expect(failure).toMatchObject({ stack: expect.not.stringContaining('refused') })
+  expect(JSON.parse(lines[0] ?? '')).toMatchObject({ cause: 'it said on stderr: refused' })
 })

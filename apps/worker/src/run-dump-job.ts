@@ -1,5 +1,5 @@
 import { access } from 'node:fs/promises'
-import type { ArtifactStore } from '@ullage/artifact-store'
+import { type ArtifactStore, StoreError } from '@ullage/artifact-store'
 import {
   cancelKey,
   dumpJob,
@@ -67,7 +67,9 @@ export async function runDumpJob(
     }
     const failure = toJobError(signal.aborted ? endedBy(signal.reason, error) : error, attempt, job.failedReason)
     context.metrics.attempt('failed', failureOfReason(failure.message).code)
-    log.error({ attempt, reason: failure.message, final: failure.name === 'UnrecoverableError' }, 'the attempt failed')
+    const cause = error instanceof StoreError && error.cause instanceof Error ? error.cause.message : undefined
+    const final = failure.name === 'UnrecoverableError'
+    log.error({ attempt, reason: failure.message, final, ...(cause !== undefined && { cause }) }, 'the attempt failed')
     throw failure
   }
 }

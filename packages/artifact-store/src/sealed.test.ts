@@ -211,11 +211,18 @@ test('a command wraps and unwraps the data key, and is told which key and which 
 })
 
 test.each([
-  ['fails', kms('echo no such key >&2; exit 3'), /status 3: no such key/],
+  ['fails', kms('echo no such key >&2; exit 3'), /\/bin\/sh ended with status 3$/],
   ['says nothing', kms('cat > /dev/null'), /answered 0 bytes/],
   ['says too much', kms('head -c 5000 /dev/zero'), /answered 5000 bytes/],
   ['hangs, with a child that holds its pipes', kms('sleep 1000 & wait', '', 300), /within 0.3 s/],
 ])('a command that %s is said to be so', async (_, ring, message) => {
   await expect(ring.newSealing(randomUUID())).rejects.toThrow(message)
   await expect(ring.newSealing(randomUUID())).rejects.toMatchObject({ code: 'KEY_UNAVAILABLE' })
+})
+
+test('what a command says on stderr is for the log: the cause of the error, not its message', async () => {
+  const ring = kms('echo token s3cr3t is refused >&2; exit 3')
+  const error: unknown = await ring.newSealing(randomUUID()).catch((thrown: unknown) => thrown)
+  expect(error).toMatchObject({ message: expect.not.stringContaining('s3cr3t') })
+  expect(error).toMatchObject({ cause: { message: 'it said on stderr: token s3cr3t is refused' } })
 })
