@@ -26,3 +26,14 @@ test('a setting with a wrong value would be noticed', () => {
     'ULLAGE_API',
   )
 })
+
+test.each(Object.entries(deployedSettings('worker')))('of %s the spool of whole dumps is not in memory', (how, env) => {
+  const { spoolDir } = readWorkerConfig(env)
+  expect(spoolDir).not.toMatch(/^\/(run|tmp|dev)\//)
+  const mounts = {
+    systemd: textOf('systemd/ullage-worker.service').replace(/^CacheDirectory=/gm, '/var/cache/'),
+    compose: textOf('compose/compose.yaml'),
+    kubernetes: textOf('kubernetes/worker.yaml'),
+  }
+  expect(mounts).toHaveProperty(how, expect.stringMatching(new RegExp(`(:|: |^)${spoolDir}( }|$)`, 'm')))
+})

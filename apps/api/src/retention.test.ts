@@ -22,9 +22,11 @@ afterEach(() => {
   rmSync(folder, { recursive: true })
 })
 
-function run(limits: { keepMs?: number; maxBytes?: number }): Promise<void> {
-  const published = new FolderStore({ folder, keys: new Keyring([]) })
-  const log = pino({ level: 'silent' })
+function run(
+  limits: { keepMs?: number; maxBytes?: number },
+  published = new FolderStore({ folder, keys: new Keyring([]) }),
+  log = pino({ level: 'silent' }),
+): Promise<void> {
   return retain({ journal, published, log, keepMs: limits.keepMs, maxBytes: limits.maxBytes })
 }
 
@@ -98,3 +100,33 @@ test('pieces of attempts that died go after a day', async () => {
   await run({})
   expect(readdirSync(join(folder, '.partial/h9'))).toEqual(['alive-1'])
 })
+
+/** A store that cannot remove one dump. */
+class StuckStore extends FolderStore {
+  stuck = ''
+  override async remove(dump: string): Promise<void> {
+    if (dump === this.stuck) throw new Error('not permitted')
+    await super.remove(dump)
+  }
+}
+
+test.each([{ keepMs: 2 * DAY_MS }, { maxBytes: 10 }])(
+  'an artifact that cannot be removed is logged, and stops nothing else: %o',
+  async (limits) => {
+    const [oldest, older, young] = [dumped(8, 10), dumped(7, 10), dumped(1, 10)]
+    put(`.removed-${randomUUID()}`, 10)
+    const [cutShort = ''] = readdirSync(folder).filter((name) => name.startsWith('.removed'))
+    const long = new Date(Date.now() - 2 * DAY_MS)
+    for (const path of [`${cutShort}/vmcore`, cutShort]) utimesSync(join(folder, path), long, long)
+    const store = new StuckStore({ folder, keys: new Keyring([]) })
+    store.stuck = oldest
+    const lines: string[] = []
+    await run(limits, store, pino({ level: 'error' }, { write: (line: string) => void lines.push(line) }))
+    expect(readdirSync(folder).sort()).toEqual([oldest, young].sort())
+    expect(lines).toEqual([expect.stringContaining(oldest)])
+    expect([resource(oldest), resource(older)].map(({ result }) => result?.expiredAt !== undefined)).toEqual([
+      false,
+      true,
+    ])
+  },
+)

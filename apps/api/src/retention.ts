@@ -18,37 +18,64 @@ export interface RetentionOptions {
 
 /**
  * Removes artifacts that are too old or too many, of dumps in the journal alone, and notes that in their results; and pieces in
- * the store that belong to nothing. Never throws: what fails is tried the next time.
+ * the store that belong to nothing. Never throws: what fails is logged, stops nothing else, and is tried the next time.
  */
 export async function retain(options: RetentionOptions): Promise<void> {
-  const { journal, published, keepMs, maxBytes, log } = options
-  try {
-    let kept = [...succeeded(journal)]
-    if (keepMs !== undefined) {
-      const before = Date.now() - keepMs
-      const isOld = ({ finishedMs }: DumpRecord) => (finishedMs ?? 0) < before
-      for (const dump of kept.filter(isOld)) await expire(options, dump, 'age')
-      kept = kept.filter((dump) => !isOld(dump))
+  await attempt(options, () => retainDumps(options))
+  await attempt(options, async () => {
+    const orphans = await options.published.removeOrphans(ORPHANS_AFTER_MS)
+    if (orphans > 0) options.log.info({ orphans }, 'pieces of artifacts that belong to no dump removed')
+  })
+}
+
+async function retainDumps(options: RetentionOptions): Promise<void> {
+  const { journal, published, keepMs, maxBytes } = options
+  let kept = [...succeeded(journal)]
+  if (keepMs !== undefined) {
+    const before = Date.now() - keepMs
+    const isOld = ({ finishedMs }: DumpRecord) => (finishedMs ?? 0) < before
+    for (const dump of kept.filter(isOld)) await expire(options, dump, 'age')
+    kept = kept.filter((dump) => !isOld(dump))
+  }
+  if (maxBytes !== undefined) {
+    const bytes = new Map<string, number>()
+    for await (const { dump, storedBytes } of published.list()) bytes.set(dump, storedBytes)
+    let total = kept.reduce((sum, { id }) => sum + (bytes.get(id) ?? 0), 0)
+    for (const dump of kept.sort((a, b) => (a.finishedMs ?? 0) - (b.finishedMs ?? 0))) {
+      if (total <= maxBytes) break
+      // One that stays takes its bytes: that does not cost a younger one its place.
+      await expire(options, dump, 'bytes')
+      total -= bytes.get(dump.id) ?? 0
     }
-    if (maxBytes !== undefined) {
-      const bytes = new Map<string, number>()
-      for await (const { dump, storedBytes } of published.list()) bytes.set(dump, storedBytes)
-      let total = kept.reduce((sum, { id }) => sum + (bytes.get(id) ?? 0), 0)
-      for (const dump of kept.sort((a, b) => (a.finishedMs ?? 0) - (b.finishedMs ?? 0))) {
-        if (total <= maxBytes) break
-        await expire(options, dump, 'bytes')
-        total -= bytes.get(dump.id) ?? 0
-      }
-    }
-    const orphans = await published.removeOrphans(ORPHANS_AFTER_MS)
-    if (orphans > 0) log.info({ orphans }, 'pieces of artifacts that belong to no dump removed')
-  } catch (error) {
-    const passes = error instanceof StoreError && error.code === 'STORE_UNAVAILABLE'
-    log[passes ? 'warn' : 'error']({ err: error }, 'artifacts that are to go are still there')
   }
 }
 
-async function expire({ journal, published, log }: RetentionOptions, dump: DumpRecord, why: string): Promise<void> {
+/** Does so; logs a failure. */
+async function attempt({ log }: RetentionOptions, act: () => Promise<void>): Promise<void> {
+  try {
+    await act()
+  } catch (error) {
+    log[isUnavailable(error) ? 'warn' : 'error']({ err: error }, 'artifacts that are to go are still there')
+  }
+}
+
+const isUnavailable = (error: unknown) => error instanceof StoreError && error.code === 'STORE_UNAVAILABLE'
+
+/** Logs what concerns this dump alone; throws when the store does not answer, for it will not for the next one. */
+async function expire(options: RetentionOptions, dump: DumpRecord, why: string): Promise<void> {
+  try {
+    await removeAndNote(options, dump, why)
+  } catch (error) {
+    if (isUnavailable(error)) throw error
+    options.log.error({ err: error, job: dump.id }, 'an artifact that is to go is still there')
+  }
+}
+
+async function removeAndNote(
+  { journal, published, log }: RetentionOptions,
+  dump: DumpRecord,
+  why: string,
+): Promise<void> {
   // The artifact first: what is not noted yet is removed again, what is noted is never looked for.
   await published.remove(dump.id)
   if (!dump.result) return

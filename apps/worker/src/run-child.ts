@@ -119,7 +119,10 @@ function whenEnded(child: ChildProcess): Promise<string> {
   return Promise.all([exited, heard]).then(([how]) => how)
 }
 
-/** A child has no use for the worker's settings, least of all for the address of Redis. */
+/**
+ * A child has no use for the worker's settings, least of all for the address of Redis; nor for the credentials of an S3 store
+ * in its environment: those come with its task, where it needs them.
+ */
 function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('ULLAGE_')))
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(ULLAGE|AWS)_/.test(name)))
 }

@@ -1,5 +1,5 @@
 import { access } from 'node:fs/promises'
-import type { ArtifactStore } from '@ullage/artifact-store'
+import { type ArtifactStore, StoreError } from '@ullage/artifact-store'
 import {
   cancelKey,
   dumpJob,
@@ -17,11 +17,17 @@ import type { Logger } from 'pino'
 import { raiseFence } from './attempt-fence.ts'
 import { descriptorPath } from './guest-folder.ts'
 import { AttemptError, toJobError } from './job-failure.ts'
+import { lateSignal } from './late-signal.ts'
 import { relayProgress } from './relay-progress.ts'
 import { runChild } from './run-child.ts'
 import { type AttemptTrace, traceAttempt } from './trace-attempt.ts'
 import type { WorkerConfig } from './worker-config.ts'
 import type { WorkerMetrics } from './worker-metrics.ts'
+
+/** How long a finished dump may still be published after its attempt was told to end, in milliseconds. */
+const PUBLISH_WITHIN_MS = 2_000
+/** How long a store may take to remove what an attempt left, in milliseconds; its next start removes the rest. */
+const REMOVE_WITHIN_MS = 2_000
 
 /** Why a running job is told to end; what happens to the job differs. */
 export const stopReasons = { cancelled: 'cancelled', shutdown: 'shutdown', lockLost: 'lockLost' } as const
@@ -66,12 +72,13 @@ export async function runDumpJob(
       await job.moveToWait(token)
       throw new WaitingError()
     }
-    const lost = signal.aborted && signal.reason === stopReasons.lockLost
-    const failure = toJobError(lost ? lockLost(error) : error, attempt, job.failedReason)
+    const failure = toJobError(signal.aborted ? endedBy(signal.reason, error) : error, attempt, job.failedReason)
     const { code } = failureOfReason(failure.message)
     context.metrics.attempt('failed', code)
     trace?.end('failed', code)
-    log.error({ attempt, reason: failure.message, final: failure.name === 'UnrecoverableError' }, 'the attempt failed')
+    const cause = error instanceof StoreError && error.cause instanceof Error ? error.cause.message : undefined
+    const final = failure.name === 'UnrecoverableError'
+    log.error({ attempt, reason: failure.message, final, ...(cause !== undefined && { cause }) }, 'the attempt failed')
     throw failure
   }
 }
@@ -87,7 +94,7 @@ async function makeAttempt(
   const log = context.log.child({ guest: asked.guest })
   if (await context.redis.exists(cancelKey(asked.dump)))
     throw new AttemptError('CANCELLED', 'cancelled before it began')
-  const earlier = await artifacts.report(asked.dump)
+  const earlier = await artifacts.report(asked.dump, signal)
   if (earlier) {
     log.info('already published by an attempt that could not say so')
     return resultOfReport(earlier)
@@ -98,7 +105,7 @@ async function makeAttempt(
     queuedMs: job.timestamp,
     attempt: job.attemptsStarted,
   })
-  const attempt = await artifacts.begin(asked.dump)
+  const attempt = await artifacts.begin(asked.dump, signal)
   const relay = relayProgress(job, (id) => context.announce(id), log)
   try {
     log.info({ options: asked.options, attempt: job.attemptsStarted }, 'dump begins')
@@ -132,7 +139,7 @@ async function makeAttempt(
     if (answer.say !== 'dumped') throw new AttemptError('INTERNAL', `the dump process answered with ${answer.say}`)
     const report = await fence.pass(async () => {
       await stillOurs(job, token, config.lockMs)
-      return attempt.publish(answer.report, answer.delivered)
+      return attempt.publish(answer.report, answer.delivered, lateSignal(signal, PUBLISH_WITHIN_MS))
     })
     context.metrics.published(asked.guest, report)
     trace?.published(report)
@@ -140,7 +147,10 @@ async function makeAttempt(
     return dumpResult.parse(resultOfReport(report))
   } finally {
     await relay.end()
-    await attempt.remove()
+    // What is left is removed by the next start; what became of the dump is already settled.
+    await attempt.remove(AbortSignal.timeout(REMOVE_WITHIN_MS)).catch((error: unknown) => {
+      log.warn({ err: error }, 'what the attempt left is still there')
+    })
   }
 }
 
@@ -173,6 +183,12 @@ async function stillOurs(job: Job, token: string, lockMs: number): Promise<void>
   }
   // A lock that is somebody else's, or gone, is no error to BullMQ: it answers 0.
   if (held !== 1) throw lockLost()
+}
+
+/** What an attempt failed of that was told to end; what waited for the store has thrown the reason itself. */
+function endedBy(reason: unknown, error: unknown): unknown {
+  if (reason === stopReasons.lockLost) return lockLost(error)
+  return error === reason ? new AttemptError('CANCELLED', 'cancelled while it ran') : error
 }
 
 function lockLost(cause?: unknown): AttemptError {

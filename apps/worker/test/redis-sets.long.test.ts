@@ -10,7 +10,7 @@ test('masters of a Cluster are killed, and dumps go on with their replicas', asy
   for (const master of await set.masters()) {
     await expectGoesOn(service, worker, async () => {
       await set.kill(master)
-      await until('a replica takes its place', async () => (await set.masters()).length === 3)
+      await until('a replica takes its place', async () => (await set.masters()).length === 3, 120_000)
     })
   }
 })

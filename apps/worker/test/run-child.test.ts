@@ -100,6 +100,7 @@ test('one that was cancelled before it began does not begin', async () => {
 
 test('a child keeps none of the settings of the worker', async () => {
   process.env.ULLAGE_REDIS_URL = 'redis://:secret@r'
+  process.env.AWS_SECRET_ACCESS_KEY = 'secret'
   try {
     const cancel = new AbortController()
     const { answer, progress, pid } = dump('hang', { signal: cancel.signal })
@@ -110,6 +111,7 @@ test('a child keeps none of the settings of the worker', async () => {
     expect(await ended).toMatchObject({ failure: { code: 'CANCELLED' } })
   } finally {
     delete process.env.ULLAGE_REDIS_URL
+    delete process.env.AWS_SECRET_ACCESS_KEY
   }
 })
 

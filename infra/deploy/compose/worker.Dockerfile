@@ -7,7 +7,9 @@ RUN apt-get update \
 ENV NODE_ENV=production
 WORKDIR /opt/ullage
 COPY . .
-RUN npm ci --ignore-scripts --omit=dev --no-audit --no-fund
+# As in the API's image: whichever container starts first, the volume has the API's group.
+RUN npm ci --ignore-scripts --omit=dev --no-audit --no-fund \
+ && install -d -m 2770 -o node -g node /srv/ullage/dumps
 # Root, with the few capabilities that compose.yaml leaves it: it opens the memory of other users' processes.
 EXPOSE 7071
 CMD ["node", "--conditions=@ullage/source", "apps/worker/src/main.ts"]

@@ -25,14 +25,17 @@ export interface StoredArtifact {
 /** Finished artifacts, for whoever serves them. A dump's id is checked before a path or a key is made of it. */
 export interface PublishedArtifacts extends AsyncDisposable {
   /** The report, or undefined when no such dump is published. It is there exactly when the artifact is. */
-  report(dump: string): Promise<PublishedReport | undefined>
+  report(dump: string, signal?: AbortSignal): Promise<PublishedReport | undefined>
   /** The artifact, or undefined when it is not there. The caller closes it. Throws StoreError. */
   open(dump: string): Promise<OpenArtifact | undefined>
   stat(dump: string): Promise<StoredArtifact | undefined>
   /** Removes artifact and report: from their name at once, then from where they are kept. Idempotent. */
   remove(dump: string): Promise<void>
   list(): AsyncIterable<StoredArtifact>
-  /** Removes pieces that belong to no published dump and are older than `olderThanMs`. Returns how many. */
+  /**
+   * Removes pieces that belong to no published dump and have not changed for `olderThanMs`, at least an hour; attempts that are
+   * made show sooner that they live. Returns how many.
+   */
   removeOrphans(olderThanMs: number): Promise<number>
 }
 
@@ -44,16 +47,17 @@ export interface Attempt {
   readonly delivery: Delivery
   /**
    * Makes what was delivered an artifact, with its report, in one step. Returns the report that stands there: another
-   * attempt's, when one was faster. Throws StoreError; nothing is published then.
+   * attempt's, when one was faster. Throws StoreError; nothing is published then. After an abort, too, unless the order to
+   * publish was on its way.
    */
-  publish(report: PublishedReport, delivered: Delivered): Promise<PublishedReport>
+  publish(report: PublishedReport, delivered: Delivered, signal?: AbortSignal): Promise<PublishedReport>
   /** Removes what is left of the attempt; nothing that is published. Idempotent. */
-  remove(): Promise<void>
+  remove(signal?: AbortSignal): Promise<void>
 }
 
-/** A place of artifacts, for whoever makes them. */
+/** A place of artifacts, for whoever makes them. A signal ends waiting for storage that is remote: its reason is thrown. */
 export interface ArtifactStore extends PublishedArtifacts {
   /** Removes what attempts of this host left that died. Only while the host's lock is held. */
   prepare(): Promise<void>
-  begin(dump: string): Promise<Attempt>
+  begin(dump: string, signal?: AbortSignal): Promise<Attempt>
 }

@@ -27,8 +27,8 @@ export async function startDelivery(delivery: Delivery, signal?: AbortSignal): P
     case 'inPlace':
       return atTheEnd(async (output) => ({ storedBytes: (await stat(output)).size, parts: [] }))
     case 'seal':
-      return atTheEnd(async (output) => {
-        const storedBytes = await sealFile(output, delivery.path, delivery.sealing, signal)
+      return atTheEnd(async (output, onProgress) => {
+        const storedBytes = await sealFile(output, delivery.path, delivery.sealing, { signal, onProgress })
         await rm(output)
         return { storedBytes, parts: [] }
       })

@@ -1,4 +1,5 @@
-import { open } from 'node:fs/promises'
+import { mkdir, open, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 
 /** The code of a system error such as `ENOENT`, or of any error that has one; undefined for others. */
 export function codeOf(error: unknown): string | undefined {
@@ -15,4 +16,10 @@ export function missing(error: unknown): undefined {
 export async function syncPath(path: string): Promise<void> {
   await using handle = await open(path, 'r')
   await handle.sync()
+}
+
+/** Removes what is in a folder, which may be a mount point and stays; makes it, for its owner alone to write, if it is missing. */
+export async function emptyFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o750 })
+  for (const name of await readdir(path)) await rm(join(path, name), { recursive: true, force: true })
 }

@@ -1,9 +1,21 @@
+import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import type { PublishedReport } from '@ullage/dump-job'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { dirname, join } from 'node:path'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { reportOf } from '../test/report-of.ts'
 import { FolderStore } from './folder-store.ts'
 import { Keyring } from './keyring.ts'
 
@@ -25,22 +37,6 @@ function storeOf(host: string): FolderStore {
     keys: new Keyring([]),
     writer: { host, spoolDir: join(path, '.spool', host) },
   })
-}
-
-function reportOf(bytes: number): PublishedReport {
-  return {
-    schema: 'ullage.report/1',
-    guest: { backend: 'xen', kernel: null, vmcoreinfo: 'none', pageSize: 4096 },
-    frames: { total: 0, byClass: {}, byFate: { write: 0, zero: 0, leaveOut: 0 } },
-    disagreements: { reclaimableBytes: 0, untouched: 0, inUseUnbacked: 0, offlineUntold: 0, alarm: false },
-    hostMemory: { backedBytesBefore: 0, backedBytesAfter: 0, residentBytesBefore: 0, residentBytesAfter: 0 },
-    trust: 'guest',
-    warnings: [],
-    consistency: { mode: 'file', pausedMs: 0 },
-    process: { peakBytes: 1 },
-    artifact: { file: 'vmcore', bytes, sha256: 'a'.repeat(64), format: 'kdump', compression: 'zstd', level: 31 },
-    timingsMs: { classify: 0, write: 0, verify: 0, total: 0 },
-  }
 }
 
 test('an attempt is invisible until it is published, then whole', async () => {
@@ -83,4 +79,59 @@ test('at its start a host removes what its own attempts left, and nothing else',
   await folder.prepare()
   expect(existsSync(dead.output)).toBe(false)
   expect(existsSync(theirs.output)).toBe(true)
+})
+
+test('the spool folder is emptied, and stays: it may be a mount point', async () => {
+  const spool = join(path, '.spool', 'h1')
+  chmodSync(spool, 0o700)
+  writeFileSync(join(spool, 'left'), 'half of')
+  await folder.prepare()
+  expect(readdirSync(spool)).toEqual([])
+  expect(statSync(spool).mode & 0o777).toBe(0o700)
+})
+
+test('an attempt that goes on for days is no orphan, one whose worker died is', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  try {
+    const dead = await folder.begin(dump)
+    // As its worker's death does.
+    vi.clearAllTimers()
+    const alive = await folder.begin(dump)
+    const long = new Date(Date.now() - 2 * 86_400_000)
+    const folders = [dead, alive].map(({ output }) => dirname(output))
+    for (const each of folders) utimesSync(each, long, long)
+    vi.advanceTimersByTime(3_600_000)
+    await expect.poll(() => statSync(dirname(alive.output)).mtimeMs).toBeGreaterThan(long.getTime() + 1000)
+    expect(await folder.removeOrphans(86_400_000)).toBe(1)
+    expect(folders.map((each) => existsSync(each))).toEqual([false, true])
+    await alive.remove()
+    expect(vi.getTimerCount()).toBe(0)
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
+const isRoot = process.getuid?.() === 0
+const [USER, GROUP] = [54_321, 54_322]
+
+test.skipIf(!isRoot)('a user of the folder’s group alone removes what root published, and what it left', async () => {
+  chownSync(path, 0, GROUP)
+  chmodSync(path, 0o2770)
+  rmSync(join(path, '.partial'), { recursive: true })
+  const umask = process.umask(0o027)
+  try {
+    const store = storeOf('h1')
+    await store.prepare()
+    const attempt = await store.begin(dump)
+    writeFileSync(attempt.output, 'content')
+    await attempt.publish(reportOf(7), delivered)
+    writeFileSync((await store.begin(randomUUID())).output, 'half of')
+  } finally {
+    process.umask(umask)
+  }
+  const script = `cat ${dump}/vmcore && mv ${dump} .removed-${dump} && rm -r .removed-${dump} .partial/h1/*`
+  const bounds = ['--reuid', `${USER}`, '--regid', `${GROUP}`, '--clear-groups', '--bounding-set', '-all']
+  const done = spawnSync('setpriv', [...bounds, 'sh', '-c', script], { cwd: path, encoding: 'utf8' })
+  expect([done.stderr, done.stdout]).toEqual(['', 'content'])
+  expect(readdirSync(join(path, '.partial/h1'))).toEqual([])
 })

@@ -1,15 +1,18 @@
 import { randomUUID } from 'node:crypto'
-import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { chmod, mkdir, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { dumpId, dumpReport, publishedFiles, type PublishedReport } from '@ullage/dump-job'
 import type { ArtifactStore, Attempt, OpenArtifact, StoredArtifact } from './artifact-store.ts'
-import { codeOf, missing, syncPath } from './files.ts'
+import { codeOf, emptyFolder, missing, syncPath } from './files.ts'
 import type { Keyring } from './keyring.ts'
+import { makeSharedFolder } from './make-shared-folder.ts'
 import { openStored } from './open-sealed.ts'
 import { openStoredFile } from './stored-file.ts'
 
 const PARTIAL = '.partial'
 const REMOVED = '.removed-'
+/** How often an attempt shows that it lives, in milliseconds. */
+const ALIVE_EVERY_MS = 600_000
 /** Of a file that others of the group serve. */
 const MODE = 0o640
 
@@ -41,10 +44,9 @@ export class FolderStore implements ArtifactStore {
 
   async prepare(): Promise<void> {
     const { spoolDir } = this.#writing
-    for (const folder of [this.#partial, spoolDir]) {
-      await rm(folder, { recursive: true, force: true })
-      await mkdir(folder, { recursive: true, mode: 0o750 })
-    }
+    await rm(this.#partial, { recursive: true, force: true })
+    makeSharedFolder(this.#partial)
+    await emptyFolder(spoolDir)
   }
 
   async report(dump: string): Promise<PublishedReport | undefined> {
@@ -101,13 +103,18 @@ export class FolderStore implements ArtifactStore {
     const folder = join(this.#partial, name)
     const sealing = await this.#keys.newSealing(dump)
     const spool = sealing && join(this.#writing.spoolDir, name)
-    for (const each of [folder, spool]) if (each !== undefined) await mkdir(each, { recursive: true, mode: 0o750 })
+    // It becomes the published one, which is removed by whoever serves it.
+    makeSharedFolder(folder)
+    if (spool !== undefined) await mkdir(spool, { recursive: true, mode: 0o750 })
     const artifact = join(folder, publishedFiles.artifact)
+    // The engine's file has no name until it is finished, or is in the spool: nothing else tells that the attempt lives.
+    const alive = setInterval(() => void touch(folder), ALIVE_EVERY_MS).unref()
     return {
       output: spool === undefined ? artifact : join(spool, publishedFiles.artifact),
       delivery: sealing ? { kind: 'seal', path: artifact, sealing } : { kind: 'inPlace' },
       publish: (report) => this.#publish(dump, folder, report),
       remove: async () => {
+        clearInterval(alive)
         for (const each of [folder, spool]) if (each !== undefined) await rm(each, { recursive: true, force: true })
       },
     }
@@ -152,7 +159,13 @@ export class FolderStore implements ArtifactStore {
   }
 }
 
-/** When something in a folder changed last, in milliseconds: an attempt writes into its file, not into its folder. */
+/** A folder that cannot be touched was published or removed; or the next time it can. */
+async function touch(folder: string): Promise<void> {
+  const now = new Date()
+  await utimes(folder, now, now).catch(() => undefined)
+}
+
+/** When something in a folder changed last, in milliseconds. */
 async function lastChange(folder: string): Promise<number> {
   const paths = [folder, ...((await readdir(folder).catch(missing)) ?? []).map((name) => join(folder, name))]
   const stats = await Promise.all(paths.map((path) => stat(path).catch(missing)))

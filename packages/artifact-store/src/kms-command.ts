@@ -18,7 +18,10 @@ export interface KmsCommands {
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
-/** Has a command of the operator's ask a KMS. It has the dump's id as ULLAGE_DUMP_ID. */
+/**
+ * Has a command of the operator's ask a KMS. It has the dump's id as ULLAGE_DUMP_ID. What it says on stderr is the cause of the
+ * StoreError, not part of its message, which tenants may read.
+ */
 export function kmsKey(commands: KmsCommands): WrappingKey {
   const envOf = (dump: string) => ({ ...commands.env, ULLAGE_KEY_ID: commands.keyId, ULLAGE_DUMP_ID: dump })
   const options = (dump: string) => ({ env: envOf(dump), timeoutMs: commands.timeoutMs })
@@ -66,7 +69,10 @@ function run(
     })
     child.once('close', (code, signal) => {
       clearTimeout(overdue)
-      if (code !== 0) return fail(`ended with ${signal ?? `status ${code}`}${said === '' ? '' : `: ${said.trim()}`}`)
+      if (code !== 0) {
+        const cause = said === '' ? undefined : new Error(`it said on stderr: ${said.trim()}`)
+        return fail(`ended with ${signal ?? `status ${code}`}`, cause)
+      }
       if (answered === 0 || answered > MOST_ANSWER_BYTES) {
         return fail(`answered ${answered} bytes, expected 1 to ${MOST_ANSWER_BYTES}`)
       }

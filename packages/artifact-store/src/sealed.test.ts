@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { decryptFile } from './decrypt-file.ts'
+import { startDelivery } from './deliver.ts'
 import type { Sealing } from './delivery.ts'
 import { readKeyFile } from './key-file.ts'
 import { Keyring } from './keyring.ts'
@@ -65,6 +66,19 @@ test.each(sizes)('%i bytes come back, whole and by ranges', async (size) => {
     const end = start + Math.floor(Math.random() * (size - start + 1))
     expect(await read(sealed, { range: [start, end] })).toEqual(content.subarray(start, end))
   }
+})
+
+test('whoever waits for the encryption is told how far it is', async () => {
+  const [output, path] = [join(folder, randomUUID()), join(folder, randomUUID())]
+  writeFileSync(output, Buffer.alloc(200 * CHUNK_BYTES))
+  await using underWay = await startDelivery({
+    kind: 'seal',
+    path,
+    sealing: (await keys.newSealing(randomUUID())) as Sealing,
+  })
+  const told: [number, number][] = []
+  const { storedBytes } = await underWay.finish(output, (done, total) => told.push([done, total]))
+  expect(told).toEqual([64, 128, 192, 201].map((slots) => [Math.min(slots * SLOT_BYTES, storedBytes), storedBytes]))
 })
 
 test('nothing of the content stands in the file', async () => {
@@ -197,11 +211,18 @@ test('a command wraps and unwraps the data key, and is told which key and which 
 })
 
 test.each([
-  ['fails', kms('echo no such key >&2; exit 3'), /status 3: no such key/],
+  ['fails', kms('echo no such key >&2; exit 3'), /\/bin\/sh ended with status 3$/],
   ['says nothing', kms('cat > /dev/null'), /answered 0 bytes/],
   ['says too much', kms('head -c 5000 /dev/zero'), /answered 5000 bytes/],
   ['hangs, with a child that holds its pipes', kms('sleep 1000 & wait', '', 300), /within 0.3 s/],
 ])('a command that %s is said to be so', async (_, ring, message) => {
   await expect(ring.newSealing(randomUUID())).rejects.toThrow(message)
   await expect(ring.newSealing(randomUUID())).rejects.toMatchObject({ code: 'KEY_UNAVAILABLE' })
+})
+
+test('what a command says on stderr is for the log: the cause of the error, not its message', async () => {
+  const ring = kms('echo token s3cr3t is refused >&2; exit 3')
+  const error: unknown = await ring.newSealing(randomUUID()).catch((thrown: unknown) => thrown)
+  expect(error).toMatchObject({ message: expect.not.stringContaining('s3cr3t') })
+  expect(error).toMatchObject({ cause: { message: 'it said on stderr: token s3cr3t is refused' } })
 })

@@ -79,6 +79,19 @@ test.each([
   expect((await read(store, dump))?.equals(content)).toBe(true)
 })
 
+test('a removal that was cut short is ended by the next one', async () => {
+  const prefix = randomUUID()
+  await using store = await open({ prefix, env: { ULLAGE_S3_ATTEMPTS: '1' } })
+  const [dump, other] = [randomUUID(), randomUUID()]
+  for (const each of [dump, other]) await publish(store, each, Buffer.from(each))
+  proxy.choose = ({ method, url }) => (method === 'DELETE' && kindOf(url) === 'artifact' ? 'answer500' : 'pass')
+  await expect(store.remove(dump)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+  proxy.reset()
+  await store.remove(dump)
+  expect((await left(prefix)).objects.map((key) => key?.includes(other))).toEqual([true, true])
+  expect(await read(store, other)).toEqual(Buffer.from(other))
+})
+
 test('of two attempts the first to publish stands, and the second leaves nothing', async () => {
   const prefix = randomUUID()
   await using store = await open({ prefix })

@@ -16,7 +16,8 @@ let artifacts: SmallDisk
 let journal: SmallDisk
 let state: SmallDisk
 beforeAll(async () => {
-  journal = new SmallDisk(join(folder, 'journal'), 2 * MIB)
+  // SQLite's write-ahead log alone grows to 4 MiB.
+  journal = new SmallDisk(join(folder, 'journal'), 16 * MIB)
   state = new SmallDisk(join(folder, 'state'), MIB)
   bench = await FaultBench.start({
     guests: 'real',

@@ -10,12 +10,15 @@ import {
   HeadObjectCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
+  type ListObjectsV2CommandOutput,
+  ListPartsCommand,
   PutObjectCommand,
 } from '@aws-sdk/client-s3'
 import { dumpId, dumpReport, hostId, publishedFiles, type PublishedReport } from '@ullage/dump-job'
 import { z } from 'zod'
 import type { ArtifactStore, Attempt, OpenArtifact, StoredArtifact } from '../artifact-store.ts'
 import type { Delivered } from '../delivery.ts'
+import { emptyFolder } from '../files.ts'
 import type { Keyring } from '../keyring.ts'
 import { openStored } from '../open-sealed.ts'
 import { StoreError } from '../store-error.ts'
@@ -58,13 +61,13 @@ export class S3Store implements ArtifactStore {
 
   async prepare(): Promise<void> {
     const { host, spoolDir } = this.#writing
-    await rm(spoolDir, { recursive: true, force: true })
-    await mkdir(spoolDir, { recursive: true, mode: 0o750 })
+    await emptyFolder(spoolDir)
     await this.#removePieces(`${hostId.parse(host)}/`, Number.POSITIVE_INFINITY)
   }
 
-  async report(dump: string): Promise<PublishedReport | undefined> {
-    return (await this.#published(dump))?.report
+  async report(dump: string, signal?: AbortSignal): Promise<PublishedReport | undefined> {
+    const published = await this.#published(dump, signal)
+    return published && (await this.#isThere(published.stored.key, signal)) ? published.report : undefined
   }
 
   async open(dump: string): Promise<OpenArtifact | undefined> {
@@ -80,10 +83,16 @@ export class S3Store implements ArtifactStore {
 
   async remove(dump: string): Promise<void> {
     const published = await this.#published(dump)
-    if (!published) return
-    // The report first: without it nobody finds the artifact, and what is left then is an orphan.
-    await this.#delete(this.#reportKey(dump))
-    await this.#delete(published.stored.key)
+    if (published) {
+      // The report first: without it nobody finds the artifact.
+      await this.#delete(this.#reportKey(dump))
+      await this.#delete(published.stored.key)
+      return
+    }
+    // An earlier call may have got no further than the report.
+    for await (const host of this.#hosts()) {
+      for await (const { key } of this.#objects(`${host}${dumpId.parse(dump)}/`)) await this.#delete(key)
+    }
   }
 
   async *list(): AsyncGenerator<StoredArtifact> {
@@ -98,26 +107,27 @@ export class S3Store implements ArtifactStore {
     return this.#removePieces('', Date.now() - olderThanMs)
   }
 
-  async begin(dump: string): Promise<Attempt> {
+  async begin(dump: string, signal?: AbortSignal): Promise<Attempt> {
     const { host, spoolDir } = this.#writing
     const { place } = this.#s3
     const name = randomUUID()
     const key = `${this.#hostsPrefix}${hostId.parse(host)}/${dumpId.parse(dump)}/${name}.vmcore`
     const sealing = await this.#keys.newSealing(dump)
+    const uploadId = await this.#createUpload(key, signal)
     const spool = join(spoolDir, `${dump}-${name}`)
     await mkdir(spool, { recursive: true, mode: 0o750 })
-    const uploadId = await this.#createUpload(key)
     const state = { published: false, uncertain: false }
     return {
       output: join(spool, publishedFiles.artifact),
       delivery: { kind: 'upload', place, key, uploadId, ...(sealing && { sealing }) },
-      publish: (report, delivered) => this.#publish({ dump, key, uploadId, report, delivered, state }),
-      remove: async () => {
+      publish: (report, delivered, end) =>
+        this.#publish({ dump, key, uploadId, report, delivered, state, signal: end }),
+      remove: async (end) => {
         await rm(spool, { recursive: true, force: true })
         if (state.published) return
-        await this.#abort(key, uploadId)
+        await this.#abort(key, uploadId, end)
         // Whether the report came through nobody knows: then the artifact is left to the next start, which can tell.
-        if (!state.uncertain) await this.#delete(key)
+        if (!state.uncertain) await this.#delete(key, end)
       },
     }
   }
@@ -126,7 +136,7 @@ export class S3Store implements ArtifactStore {
     this.#s3[Symbol.dispose]()
   }
 
-  async #createUpload(key: string): Promise<string> {
+  async #createUpload(key: string, signal: AbortSignal | undefined): Promise<string> {
     const command = new CreateMultipartUploadCommand({
       ...this.#s3.bucket,
       Key: key,
@@ -135,7 +145,9 @@ export class S3Store implements ArtifactStore {
       ...this.#encryption,
     })
     const what = `the upload of ${key} could not be begun`
-    const { UploadId } = await this.#s3.ask(what, (client, abortSignal) => client.send(command, { abortSignal }))
+    const { UploadId } = await this.#s3.ask(what, (client, abortSignal) => client.send(command, { abortSignal }), {
+      signal,
+    })
     if (!UploadId) throw new StoreError('STORE_REFUSED', `${what}: the answer has no id`)
     return UploadId
   }
@@ -147,27 +159,42 @@ export class S3Store implements ArtifactStore {
     report: PublishedReport
     delivered: Delivered
     state: { published: boolean; uncertain: boolean }
+    signal: AbortSignal | undefined
   }): Promise<PublishedReport> {
-    const { dump, key, uploadId, report, delivered, state } = options
-    await this.#complete(key, uploadId, delivered)
+    const { dump, key, uploadId, report, delivered, state, signal } = options
+    await this.#complete(key, uploadId, delivered, signal)
     const text = JSON.stringify({ ...report, stored: { key, bytes: delivered.storedBytes } satisfies Stored }, null, 2)
     state.uncertain = true
-    const published = await this.#putReport(dump, text).then(
-      async (isOurs) => (isOurs ? undefined : await this.#publishedForSure(dump)),
+    const published = await this.#putReport(dump, text, signal).then(
+      async (isOurs) => (isOurs ? undefined : await this.#publishedForSure(dump, signal)),
       async (error: unknown) => {
         // It may have come through all the same.
-        const found = await this.#published(dump).catch(() => undefined)
+        const found = await this.#published(dump, signal).catch(() => undefined)
         if (found) return found
         throw error
       },
     )
+    const standing = published?.stored.key ?? key
+    if (!(await this.#isThere(standing, signal))) {
+      await this.#delete(this.#reportKey(dump), signal)
+      state.uncertain = false
+      throw new StoreError(
+        'STORE_UNAVAILABLE',
+        `the report of dump ${dump} names ${standing}, which is gone: taken back`,
+      )
+    }
     state.uncertain = false
     // It may be our own: the answer to the first try was lost.
-    state.published = !published || published.stored.key === key
+    state.published = standing === key
     return published?.report ?? report
   }
 
-  async #complete(key: string, uploadId: string, { parts, storedBytes }: Delivered): Promise<void> {
+  async #complete(
+    key: string,
+    uploadId: string,
+    { parts, storedBytes }: Delivered,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const what = `the upload of ${key} could not be completed`
     const command = new CompleteMultipartUploadCommand({
       ...this.#s3.bucket,
@@ -183,14 +210,17 @@ export class S3Store implements ArtifactStore {
     })
     await this.#s3
       .ask(what, (client, abortSignal) => client.send(command, { abortSignal }), {
+        signal,
         // Completed by a try whose answer was lost: its size tells.
         expected: isNotFound,
       })
       .catch((error: unknown) => {
         if (!isNotFound(error)) throw error
       })
-    const found = await this.#s3.ask(what, (client, abortSignal) =>
-      client.send(new HeadObjectCommand({ ...this.#s3.bucket, Key: key }), { abortSignal }),
+    const found = await this.#s3.ask(
+      what,
+      (client, abortSignal) => client.send(new HeadObjectCommand({ ...this.#s3.bucket, Key: key }), { abortSignal }),
+      { signal },
     )
     if (found.ContentLength !== storedBytes) {
       throw new StoreError(
@@ -200,14 +230,29 @@ export class S3Store implements ArtifactStore {
     }
   }
 
-  async #publishedForSure(dump: string) {
-    const published = await this.#published(dump)
+  async #isThere(key: string, signal: AbortSignal | undefined): Promise<boolean> {
+    const command = new HeadObjectCommand({ ...this.#s3.bucket, Key: key })
+    const what = `object ${key} could not be looked at`
+    try {
+      await this.#s3.ask(what, (client, abortSignal) => client.send(command, { abortSignal }), {
+        signal,
+        expected: isNotFound,
+      })
+      return true
+    } catch (error) {
+      if (isNotFound(error)) return false
+      throw error
+    }
+  }
+
+  async #publishedForSure(dump: string, signal: AbortSignal | undefined) {
+    const published = await this.#published(dump, signal)
     if (published) return published
     throw new StoreError('STORE_UNAVAILABLE', `the report of dump ${dump} was there, and is not there any more`)
   }
 
   /** False when there is a report already. */
-  async #putReport(dump: string, text: string): Promise<boolean> {
+  async #putReport(dump: string, text: string, signal: AbortSignal | undefined): Promise<boolean> {
     const key = this.#reportKey(dump)
     const what = `the report ${key} could not be put`
     const put = (condition: { IfNoneMatch?: string }) =>
@@ -225,7 +270,7 @@ export class S3Store implements ArtifactStore {
             }),
             { abortSignal },
           ),
-        { expected: (error) => [409, 412, 501].includes(statusOf(error) ?? 0) },
+        { signal, expected: (error) => [409, 412, 501].includes(statusOf(error) ?? 0) },
       )
     try {
       await put({ IfNoneMatch: '*' })
@@ -236,12 +281,12 @@ export class S3Store implements ArtifactStore {
       if (status !== 501) throw error
     }
     // A server without conditional puts: the job's lock has decided who may publish.
-    if (await this.#published(dump)) return false
+    if (await this.#published(dump, signal)) return false
     await put({})
     return true
   }
 
-  async #published(dump: string) {
+  async #published(dump: string, signal?: AbortSignal) {
     const key = this.#reportKey(dump)
     const what = `the report ${key} could not be read`
     try {
@@ -253,7 +298,7 @@ export class S3Store implements ArtifactStore {
           const { stored: where, ...report } = z.looseObject({ stored }).parse(JSON.parse(text))
           return { report: dumpReport.parse(report), stored: where, publishedMs: answer.LastModified?.getTime() ?? 0 }
         },
-        { expected: isNotFound },
+        { signal, expected: isNotFound },
       )
     } catch (error) {
       if (isNotFound(error)) return undefined
@@ -264,7 +309,7 @@ export class S3Store implements ArtifactStore {
   async #removePieces(under: string, beforeMs: number): Promise<number> {
     let removed = 0
     for await (const { key, uploadId, begunMs } of this.#uploads(under)) {
-      if (begunMs >= beforeMs) continue
+      if (begunMs >= beforeMs || (await this.#hasPartSince(beforeMs, key, uploadId))) continue
       await this.#abort(key, uploadId)
       removed++
     }
@@ -284,6 +329,27 @@ export class S3Store implements ArtifactStore {
       removed++
     }
     return removed
+  }
+
+  /** Whether a part of an upload came at `sinceMs` or later: an attempt is at work with it then. */
+  async #hasPartSince(sinceMs: number, key: string, uploadId: string): Promise<boolean> {
+    if (sinceMs === Number.POSITIVE_INFINITY) return false
+    const upload = { ...this.#s3.bucket, Key: key, UploadId: uploadId }
+    for (let marker: string | undefined; ; ) {
+      const command = new ListPartsCommand({ ...upload, PartNumberMarker: marker })
+      const page = await this.#s3
+        .ask(`parts of ${key} could not be listed`, (client, abortSignal) => client.send(command, { abortSignal }), {
+          expected: isNotFound,
+        })
+        .catch((error: unknown) => {
+          // Ended meanwhile.
+          if (isNotFound(error)) return undefined
+          throw error
+        })
+      if (page?.Parts?.some(({ LastModified }) => (LastModified?.getTime() ?? 0) >= sinceMs)) return true
+      if (!page?.IsTruncated) return false
+      marker = page.NextPartNumberMarker
+    }
   }
 
   async *#uploads(under: string): AsyncGenerator<{ key: string; uploadId: string; begunMs: number }> {
@@ -317,38 +383,59 @@ export class S3Store implements ArtifactStore {
     }
   }
 
+  /** What the keys of each host's artifacts begin with. */
+  async *#hosts(): AsyncGenerator<string> {
+    for await (const { CommonPrefixes = [] } of this.#pages({ Prefix: this.#hostsPrefix, Delimiter: '/' })) {
+      for (const { Prefix } of CommonPrefixes) if (Prefix) yield Prefix
+    }
+  }
+
   async *#objects(prefix: string): AsyncGenerator<{ key: string; bytes: number; changedMs: number }> {
+    for await (const { Contents = [] } of this.#pages({ Prefix: prefix })) {
+      for (const { Key, Size, LastModified } of Contents) {
+        if (Key) yield { key: Key, bytes: Size ?? 0, changedMs: LastModified?.getTime() ?? 0 }
+      }
+    }
+  }
+
+  async *#pages(what: { Prefix: string; Delimiter?: string }): AsyncGenerator<ListObjectsV2CommandOutput> {
     let token: string | undefined
     for (;;) {
-      const command = new ListObjectsV2Command({ ...this.#s3.bucket, Prefix: prefix, ContinuationToken: token })
+      const command = new ListObjectsV2Command({ ...this.#s3.bucket, ...what, ContinuationToken: token })
       const page = await this.#s3.ask('objects could not be listed', (client, abortSignal) =>
         client.send(command, { abortSignal }),
       )
-      for (const { Key, Size, LastModified } of page.Contents ?? []) {
-        if (Key) yield { key: Key, bytes: Size ?? 0, changedMs: LastModified?.getTime() ?? 0 }
-      }
+      yield page
       if (!page.IsTruncated) return
       token = page.NextContinuationToken
     }
   }
 
-  async #abort(key: string, uploadId: string): Promise<void> {
+  async #abort(key: string, uploadId: string, signal?: AbortSignal): Promise<void> {
     const command = new AbortMultipartUploadCommand({ ...this.#s3.bucket, Key: key, UploadId: uploadId })
-    await this.#unlessMissing(`the upload of ${key} could not be aborted`, (client, abortSignal) =>
-      client.send(command, { abortSignal }),
+    await this.#unlessMissing(
+      `the upload of ${key} could not be aborted`,
+      (client, abortSignal) => client.send(command, { abortSignal }),
+      signal,
     )
   }
 
-  async #delete(key: string): Promise<void> {
+  async #delete(key: string, signal?: AbortSignal): Promise<void> {
     const command = new DeleteObjectCommand({ ...this.#s3.bucket, Key: key })
-    await this.#unlessMissing(`object ${key} could not be deleted`, (client, abortSignal) =>
-      client.send(command, { abortSignal }),
+    await this.#unlessMissing(
+      `object ${key} could not be deleted`,
+      (client, abortSignal) => client.send(command, { abortSignal }),
+      signal,
     )
   }
 
-  async #unlessMissing(what: string, request: Parameters<S3Connection['ask']>[1]): Promise<void> {
+  async #unlessMissing(
+    what: string,
+    request: Parameters<S3Connection['ask']>[1],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     try {
-      await this.#s3.ask(what, request, { expected: isNotFound })
+      await this.#s3.ask(what, request, { signal, expected: isNotFound })
     } catch (error) {
       if (!isNotFound(error)) throw error
     }

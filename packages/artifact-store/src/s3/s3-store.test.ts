@@ -1,0 +1,137 @@
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer, type RequestListener } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { reportOf } from '../../test/report-of.ts'
+import { Keyring } from '../keyring.ts'
+import { S3Store } from './s3-store.ts'
+
+const spoolDir = mkdtempSync(join(tmpdir(), 'ullage-s3-store-'))
+afterAll(() => rmSync(spoolDir, { recursive: true }))
+
+/** A store at a server that answers as it is told here. */
+async function storeAt(answer: RequestListener) {
+  const server = createServer(answer).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  const store = new S3Store({
+    place: {
+      endpoint: `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`,
+      region: 'us-east-1',
+      pathStyle: true,
+      bucket: 'bucket',
+      prefix: '',
+      credentials: { accessKeyId: 'id', secretAccessKey: 'secret' },
+      partBytes: 5 << 20,
+      timeoutMs: 60_000,
+      attempts: 3,
+    },
+    keys: new Keyring([]),
+    writer: { host: 'h1', spoolDir },
+  })
+  const end = async () => {
+    await store[Symbol.asyncDispose]()
+    server.closeAllConnections()
+    server.close()
+  }
+  return { store, [Symbol.asyncDispose]: end }
+}
+
+const completed = '<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>'
+const begun = '<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>'
+
+test('whoever waits for storage that hangs can stop waiting', async () => {
+  let hangs = false
+  await using at = await storeAt((_, to) => {
+    if (!hangs) to.writeHead(200, { 'content-type': 'application/xml' }).end(begun)
+  })
+  const attempt = await at.store.begin(randomUUID())
+  hangs = true
+  const started = performance.now()
+  const soon = () => {
+    const stop = new AbortController()
+    setTimeout(() => stop.abort('enough'), 50)
+    return stop.signal
+  }
+  await expect(at.store.report(randomUUID(), soon())).rejects.toBe('enough')
+  await expect(at.store.begin(randomUUID(), soon())).rejects.toBe('enough')
+  const delivered = { storedBytes: 0, parts: [] }
+  await expect(attempt.publish(reportOf(0), delivered, soon())).rejects.toBe('enough')
+  await expect(attempt.remove(soon())).rejects.toBe('enough')
+  expect(performance.now() - started).toBeLessThan(20_000)
+  expect(readdirSync(spoolDir)).toEqual([])
+})
+
+const none = {
+  uploads: '<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>',
+  objects: '<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>',
+}
+
+test('the spool folder is emptied, and stays: it may be a mount point', async () => {
+  await using at = await storeAt(({ url }, to) => {
+    to.writeHead(200, { 'content-type': 'application/xml' }).end(url?.includes('uploads') ? none.uploads : none.objects)
+  })
+  chmodSync(spoolDir, 0o711)
+  writeFileSync(join(spoolDir, 'left'), 'half of')
+  await at.store.prepare()
+  expect(readdirSync(spoolDir)).toEqual([])
+  expect(statSync(spoolDir).mode & 0o777).toBe(0o711)
+})
+
+test('a report whose artifact was removed meanwhile is taken back, and none that has no artifact is told', async () => {
+  const asked: string[] = []
+  const report = JSON.stringify({ ...reportOf(7), stored: { key: 'hosts/h1/gone.vmcore', bytes: 7 } })
+  await using at = await storeAt(({ method, url = '' }, to) => {
+    const what = `${method} ${url.includes('/dumps/') ? 'report' : url.includes('uploads') ? 'uploads' : 'artifact'}`
+    asked.push(what)
+    // There when the upload was completed, gone when the report was put.
+    const isGone = what === 'HEAD artifact' && asked.includes('PUT report')
+    const length = what === 'HEAD artifact' ? { 'content-length': '7' } : {}
+    to.writeHead(isGone ? 404 : 200, { 'content-type': 'application/xml', ...length })
+    to.end(what === 'POST uploads' ? begun : what === 'POST artifact' ? completed : what === 'GET report' ? report : '')
+  })
+  const attempt = await at.store.begin(randomUUID())
+  const parts = [{ number: 1, etag: 'e' }]
+  await expect(attempt.publish(reportOf(7), { storedBytes: 7, parts })).rejects.toMatchObject({
+    code: 'STORE_UNAVAILABLE',
+    message: expect.stringContaining('which is gone'),
+  })
+  expect(asked.slice(-3)).toEqual(['PUT report', 'HEAD artifact', 'DELETE report'])
+  expect(await at.store.report(randomUUID())).toBeUndefined()
+  await attempt.remove()
+})
+
+const day = 86_400_000
+const ago = (ms: number) => new Date(Date.now() - ms).toISOString()
+
+test('an upload that still gets parts after days is no orphan, others are', async () => {
+  const dump = randomUUID()
+  const upload = (id: string) =>
+    `<Upload><Key>hosts/h2/${dump}/${id}.vmcore</Key><UploadId>${id}</UploadId><Initiated>${ago(3 * day)}</Initiated></Upload>`
+  const part = (number: number, ms: number) =>
+    `<Part><PartNumber>${number}</PartNumber><LastModified>${ago(ms)}</LastModified></Part>`
+  const parts = (more: string, ...each: string[]) => `<ListPartsResult>${each.join('')}${more}</ListPartsResult>`
+  const truncated = '<IsTruncated>true</IsTruncated><NextPartNumberMarker>1</NextPartNumberMarker>'
+  const aborted: string[] = []
+  await using at = await storeAt(({ method, url = '' }, to) => {
+    const query = new URL(url, 'http://s3').searchParams
+    const id = query.get('uploadId')
+    if (id && method === 'DELETE') {
+      aborted.push(id)
+      return void to.writeHead(204).end()
+    }
+    const answers: Record<string, string> = {
+      alive: query.has('part-number-marker') ? parts('', part(2, 60_000)) : parts(truncated, part(1, 2 * day)),
+      dead: parts('', part(1, 2 * day)),
+      empty: parts(''),
+    }
+    const uploads = `<ListMultipartUploadsResult>${['alive', 'dead', 'empty'].map(upload).join('')}</ListMultipartUploadsResult>`
+    to.writeHead(200, { 'content-type': 'application/xml' })
+    to.end(id ? answers[id] : query.has('uploads') ? uploads : none.objects)
+  })
+  expect(await at.store.removeOrphans(day)).toBe(2)
+  expect(aborted).toEqual(['dead', 'empty'])
+})
