@@ -11,7 +11,7 @@ const HEAD = ['what', 'against', 'ours', 'theirs', 'ours / theirs', 'goal', 'byt
 export function markdown(results: Results, outcomes: readonly Outcome[]): string {
   const { machine, guest, rounds, load, date, notes } = results
   const lines = [
-    `${date.slice(0, 10)}, commit ${machine.commit}, ${machine.cores} × ${machine.cpu}, ${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB, Linux ${machine.kernel}; Node ${machine.node}, QEMU ${machine.qemu}, makedumpfile ${machine.makedumpfile}; medians of ${rounds} interleaved ${rounds === 1 ? 'round' : 'rounds'}. Load averages: ${load.join(', ')}.`,
+    `${date.slice(0, 10)}, ${machine.commit === 'unknown' ? '' : `commit ${machine.commit}, `}${machine.cores} × ${machine.cpu}, ${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB, Linux ${machine.kernel}; Node ${machine.node}, QEMU ${machine.qemu}, makedumpfile ${machine.makedumpfile}; medians of ${rounds} interleaved ${rounds === 1 ? 'round' : 'rounds'}. Load averages: ${load.join(', ')}.`,
     '',
     ...(guest === null ? [] : [describeGuest(guest), '']),
     ...table(outcomes),
