@@ -10,6 +10,8 @@ import { lockDescriptor } from './lock-descriptor.ts'
 
 /** Compression threads unless the settings say otherwise: more of them gain little. */
 const MOST_THREADS = 16
+/** Locks that go with this process: nobody else begins while it is there, also when it has nothing left to do. */
+const lockedUntilTheEnd: AsyncDisposable[] = []
 /** Milliseconds between two messages about progress. */
 const PROGRESS_EVERY_MS = 250
 
@@ -44,8 +46,7 @@ async function answer<Descriptor extends Owned, Guest extends AsyncDisposable>(
   // Telling pages pauses nobody, so there is nobody to guard.
   const guardianScope = task.task === 'dump' ? task.guardianScope : 'session'
   const { stateDir } = task
-  await using locks = new AsyncDisposableStack()
-  if (task.task === 'dump') locks.use(await lockDescriptor(task.descriptor, signal))
+  if (task.task === 'dump') lockedUntilTheEnd.push(await lockDescriptor(task.descriptor, signal))
   const descriptor = await engine.loadDescriptor(task.descriptor)
   requireTenant(descriptor, task)
   const pauses = task.task === 'dump' && !task.options.live
