@@ -1,7 +1,7 @@
 import type { PublishedReport } from '@ullage/dump-job'
 
-/** A report of an artifact of so many bytes. */
-export function reportOf(bytes: number): PublishedReport {
+/** A report of an artifact of so many bytes, with a digest of nothing in particular unless there is one. */
+export function reportOf(bytes: number, sha256 = 'a'.repeat(64)): PublishedReport {
   return {
     schema: 'ullage.report/1',
     guest: { backend: 'xen', kernel: null, vmcoreinfo: 'none', pageSize: 4096 },
@@ -12,7 +12,7 @@ export function reportOf(bytes: number): PublishedReport {
     warnings: [],
     consistency: { mode: 'file', pausedMs: 0 },
     process: { peakBytes: 1 },
-    artifact: { file: 'vmcore', bytes, sha256: 'a'.repeat(64), format: 'kdump', compression: 'zstd', level: 31 },
+    artifact: { file: 'vmcore', bytes, sha256, format: 'kdump', compression: 'zstd', level: 31 },
     timingsMs: { classify: 0, write: 0, verify: 0, total: 0 },
   }
 }

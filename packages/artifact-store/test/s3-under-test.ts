@@ -10,6 +10,7 @@ import type { ArtifactStore, Attempt } from '../src/artifact-store.ts'
 import { startDelivery } from '../src/deliver.ts'
 import { openStore } from '../src/open-store.ts'
 import { readStoreConfig } from '../src/store-config.ts'
+import { reportOf as reportOfBytes } from './report-of.ts'
 
 /** A real S3 server (OpenStack Swift with its S3 API), and a proxy of ours in front of it that does the harm. */
 export let server: LabS3
@@ -56,21 +57,9 @@ export function open(
   return openStore(config, { host, spoolDir: join(folder, `spool-${host}`) })
 }
 
+/** A report of an artifact with this content. */
 export function reportOf(content: Buffer): PublishedReport {
-  const sha256 = createHash('sha256').update(content).digest('hex')
-  return {
-    schema: 'ullage.report/1',
-    guest: { backend: 'xen', kernel: null, vmcoreinfo: 'none', pageSize: 4096 },
-    frames: { total: 0, byClass: {}, byFate: { write: 0, zero: 0, leaveOut: 0 } },
-    disagreements: { reclaimableBytes: 0, untouched: 0, inUseUnbacked: 0, offlineUntold: 0, alarm: false },
-    hostMemory: { backedBytesBefore: 0, backedBytesAfter: 0, residentBytesBefore: 0, residentBytesAfter: 0 },
-    trust: 'guest',
-    warnings: [],
-    consistency: { mode: 'file', pausedMs: 0 },
-    process: { peakBytes: 1 },
-    artifact: { file: 'vmcore', bytes: content.length, sha256, format: 'kdump', compression: 'zstd', level: 31 },
-    timingsMs: { classify: 0, write: 0, verify: 0, total: 0 },
-  }
+  return reportOfBytes(content.length, createHash('sha256').update(content).digest('hex'))
 }
 
 /** Writes the file at once, and delivers it. */

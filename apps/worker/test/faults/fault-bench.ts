@@ -221,6 +221,14 @@ export class FaultBench implements AsyncDisposable {
     return lines.filter((line) => line.includes(dump) && line.includes('"dump published"')).length
   }
 
+  /** One dump by a double that a worker makes, whose attempts end so, and one that waits behind it. */
+  async oneRunningOneQueued(...attempts: string[]): Promise<{ running: DumpResource; queued: DumpResource }> {
+    const running = await this.dump({ guest: await this.double(...attempts) })
+    await this.untilStage(running, 'write')
+    const queued = await this.dump({ guest: await this.double('succeed') })
+    return { running, queued }
+  }
+
   /** Processes of dumps that are still there, of whichever worker. */
   livingDumpProcesses(): number[] {
     const started = this.#workers.flatMap((worker) => processesIn(worker.log(), ''))

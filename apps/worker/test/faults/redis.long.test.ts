@@ -11,19 +11,11 @@ beforeAll(async () => {
 })
 afterAll(() => bench?.[Symbol.asyncDispose]())
 
-/** One dump that a worker makes, and one that waits behind it. */
-async function oneRunningOneQueued(...attempts: string[]) {
-  const running = await bench.dump({ guest: await bench.double(...attempts) })
-  await bench.untilStage(running, 'write')
-  const queued = await bench.dump({ guest: await bench.double('succeed') })
-  return { running, queued }
-}
-
 fault(
   'Redis pauses its clients (CLIENT PAUSE) for longer than a lock lasts',
   () => bench,
   async () => {
-    const { running, queued } = await oneRunningOneQueued('slow', 'succeed')
+    const { running, queued } = await bench.oneRunningOneQueued('slow', 'succeed')
     await bench.redis.ask((client) => client.call('CLIENT', 'PAUSE', '5000', 'ALL'))
     await bench.service.untilState(running.id, ['succeeded'])
     await bench.service.untilState(queued.id, ['succeeded'])
@@ -34,7 +26,7 @@ fault(
   'Redis is away for longer than a lock lasts, twice',
   () => bench,
   async () => {
-    const { running } = await oneRunningOneQueued('hang')
+    const { running } = await bench.oneRunningOneQueued('hang')
     for (const attempts of [1, 2]) {
       await until('it is made', async () => {
         const { state, attempts: begun } = await bench.service.show(running.id)
@@ -60,7 +52,7 @@ fault(
   'Redis stands still for 2 minutes',
   () => bench,
   async () => {
-    const { running, queued } = await oneRunningOneQueued('slow', 'succeed')
+    const { running, queued } = await bench.oneRunningOneQueued('slow', 'succeed')
     bench.redis.freeze()
     await delay(120_000)
     bench.redis.thaw()

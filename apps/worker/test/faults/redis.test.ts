@@ -10,19 +10,11 @@ beforeAll(async () => {
 })
 afterAll(() => bench?.[Symbol.asyncDispose]())
 
-/** One dump that a worker makes, and one that waits behind it. */
-async function oneRunningOneQueued(...attempts: string[]) {
-  const running = await bench.dump({ guest: await bench.double(...attempts) })
-  await bench.untilStage(running, 'write')
-  const queued = await bench.dump({ guest: await bench.double('succeed') })
-  return { running, queued }
-}
-
 fault(
   'FLUSHALL while a dump is made and another is queued',
   () => bench,
   async () => {
-    const { running, queued } = await oneRunningOneQueued('slow')
+    const { running, queued } = await bench.oneRunningOneQueued('slow')
     await bench.redis.flush()
     await bench.service.untilState(queued.id, ['succeeded'])
     const { state } = await bench.service.untilState(running.id, ['lost', 'succeeded'])
@@ -34,7 +26,7 @@ fault(
   'kill -9 of Redis, without an append-only file',
   () => bench,
   async () => {
-    const { running, queued } = await oneRunningOneQueued('slow')
+    const { running, queued } = await bench.oneRunningOneQueued('slow')
     await bench.redis.kill()
     await bench.redis.revive()
     await bench.service.untilState(queued.id, ['succeeded'])
@@ -46,7 +38,7 @@ fault(
   'Redis stands still (SIGSTOP) for longer than a lock lasts',
   () => bench,
   async () => {
-    const { running, queued } = await oneRunningOneQueued('slow', 'succeed')
+    const { running, queued } = await bench.oneRunningOneQueued('slow', 'succeed')
     bench.redis.freeze()
     await delay(5_000)
     bench.redis.thaw()
