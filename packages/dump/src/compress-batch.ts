@@ -1,4 +1,4 @@
-import type { PageCodec } from '@ullage/native'
+import { CodecError, type PageCodec } from '@ullage/native'
 import { isZeroPage } from '@ullage/vmcore'
 import { batchSlot, type BatchSlot, type SlotLayout } from './batch-slots.ts'
 
@@ -8,6 +8,16 @@ export interface CompressSettings {
   readonly shareZeroPages: boolean
   /** `page_desc.flags` of a compressed page. */
   readonly compressedFlag: number
+  /** True when each page is decompressed again, and compared, before anybody else has it. */
+  readonly comparePages: boolean
+}
+
+/** What became of a batch. */
+export interface CompressedBatch {
+  /** Of all payloads. */
+  readonly bytes: number
+  /** The first frame of the batch whose page does not come out of the codec as it went in, counted from 0. */
+  readonly broken: number | undefined
 }
 
 /**
@@ -20,6 +30,7 @@ export class BatchCompressor {
   readonly #store: Buffer
   readonly #storeWords: Int32Array
   readonly #slot: BatchSlot
+  readonly #page: Buffer
 
   constructor(
     memory: { store: SharedArrayBuffer; slots: SharedArrayBuffer; layout: SlotLayout },
@@ -32,11 +43,12 @@ export class BatchCompressor {
     this.#store = Buffer.from(memory.store)
     this.#storeWords = new Int32Array(memory.store)
     this.#slot = batchSlot(memory.slots, memory.layout, index)
+    this.#page = Buffer.allocUnsafeSlow(settings.comparePages ? settings.pageBytes : 0)
   }
 
-  /** Compresses `count` frames, whose pages stand in the store from byte `at` on. Returns the bytes of all payloads. */
-  compress(count: number, at: number): number {
-    const { pageBytes, shareZeroPages, compressedFlag } = this.#settings
+  /** Compresses `count` frames, whose pages stand in the store from byte `at` on. */
+  compress(count: number, at: number): CompressedBatch {
+    const { pageBytes, shareZeroPages, compressedFlag, comparePages } = this.#settings
     const { output, skipped, sizes, flags, prints } = this.#slot
     const store = this.#store
     let offset = at
@@ -48,6 +60,7 @@ export class BatchCompressor {
       if (!shareZeroPages || !isZeroPage(store, offset, pageBytes)) {
         let size = this.#codec ? this.#codec.compress(store, offset, pageBytes, output, written) : pageBytes
         if (size < pageBytes) {
+          if (comparePages && !this.#comesOut(written, size, offset)) return { bytes: 0, broken: i }
           flags[i] = compressedFlag
         } else {
           output.set(store.subarray(offset, offset + pageBytes), written)
@@ -59,7 +72,19 @@ export class BatchCompressor {
       }
       offset += pageBytes
     }
-    return written
+    return { bytes: written, broken: undefined }
+  }
+
+  /** Whether the payload of `size` bytes at `at` is the page that stands at `offset` of the store. */
+  #comesOut(at: number, size: number, offset: number): boolean {
+    const { pageBytes } = this.#settings
+    try {
+      const bytes = this.#codec?.decompress(this.#slot.output, at, size, this.#page, 0, pageBytes)
+      return bytes === pageBytes && this.#page.compare(this.#store, offset, offset + pageBytes) === 0
+    } catch (error) {
+      if (error instanceof CodecError) return false
+      throw error
+    }
   }
 }
 

@@ -3,7 +3,7 @@ import { type CheckedFile, type PageFindings, type PageTable, PageVerifier } fro
 import { readSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { SlotLayout } from './batch-slots.ts'
-import { BatchCompressor, type CompressSettings } from './compress-batch.ts'
+import { BatchCompressor, type CompressedBatch, type CompressSettings } from './compress-batch.ts'
 import { openDecompress } from './decompress.ts'
 
 /** What a compressing thread is started with. */
@@ -51,12 +51,13 @@ export interface CheckDone {
   readonly findings: PageFindings
 }
 
-/** An order is done, and its payloads take `bytes`. `unread`: a piece could not be read, and nothing was compressed. */
-export interface CompressDone {
+/** An order is done. `unread`: a piece could not be read, and nothing was compressed. */
+export interface CompressDone extends CompressedBatch {
   readonly id: number
-  readonly bytes: number
   readonly unread: boolean
 }
+
+const NOTHING: CompressedBatch = { bytes: 0, broken: undefined }
 
 const { codec: codecName } = workerData as CompressWorkerData
 const codec = codecName === undefined ? undefined : openCodec(codecName)
@@ -86,8 +87,8 @@ function check({ id, table }: CheckOrder): void {
 
 function compress({ id, at, pieces, batch, count }: CompressOrder): void {
   const unread = !readPieces(pieces, at)
-  const bytes = unread || batch === undefined ? 0 : compressorOf(batch).compress(count, at)
-  parentPort?.postMessage({ id, bytes, unread } satisfies CompressDone)
+  const done = unread || batch === undefined ? NOTHING : compressorOf(batch).compress(count, at)
+  parentPort?.postMessage({ id, ...done, unread } satisfies CompressDone)
 }
 
 function compressorOf(batch: number): BatchCompressor {

@@ -202,7 +202,7 @@ async function compressAndWrite(options: {
   const { memory, plan } = options.source
   const { frameBytes } = memory
   const total = plan.write.size + plan.zero.size
-  const { onProgress, signal } = options.options
+  const { onProgress, signal, follower, verify } = options.options
   return await writePages({
     memory,
     plan,
@@ -211,6 +211,8 @@ async function compressAndWrite(options: {
       pageBytes: frameBytes,
       shareZeroPages: (options.level & levelBits.zero) !== 0,
       compressedFlag: codec ? pageFlags[codec.name] : 0,
+      // What a follower took away before the file is read back is made sure of here.
+      comparePages: follower !== undefined && verify,
     },
     maxCompressedBytes: codec?.maxCompressedBytes(frameBytes) ?? frameBytes,
     startWriter,

@@ -19,7 +19,10 @@ export interface DumpProgress {
   readonly total: number
 }
 
-/** Whoever takes an artifact away while it is written. It is whole, and every page of it read back, when the dump is done. */
+/**
+ * Whoever takes an artifact away while it is written. Each page was decompressed again, and compared, before it is written; the
+ * artifact is whole, and every page of it read back, when the dump is done.
+ */
 export interface ArtifactFollower {
   /** Where the unfinished file can be opened, by this process, and how large it may become. Called once, before it is written. */
   begin(file: { readonly path: string; readonly atMostBytes: number }): void

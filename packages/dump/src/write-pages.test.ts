@@ -10,7 +10,7 @@ const PAGE = 4096
 /** 64 batches. */
 const COUNT = 64 * 256
 const plan = { write: PfnSet.of([{ start: 0, count: COUNT }]), zero: PfnSet.of([]) }
-const settings = { pageBytes: PAGE, shareZeroPages: false, compressedFlag: 0 }
+const settings = { pageBytes: PAGE, shareZeroPages: false, compressedFlag: 0, comparePages: false }
 
 /** Memory that this thread has to read; `onRead` is told how many frames were read before. */
 function memoryOf(onRead: (frames: number) => void): GuestMemory {

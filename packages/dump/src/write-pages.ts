@@ -13,7 +13,7 @@ import { makePageStore, type ReadyStore, tryMakePageStore } from './page-store.t
 export interface WritePagesOptions {
   readonly memory: GuestMemory
   readonly plan: StoredFrames
-  readonly pool: CompressPool
+  readonly pool: Pick<CompressPool, 'jobs' | 'use' | 'run'>
   readonly settings: CompressSettings
   /** The most bytes that a compressed page takes. */
   readonly maxCompressedBytes: number
@@ -164,10 +164,13 @@ class PageFlow {
     const pieces = this.#isCopied ? [] : this.#piecesOf(batch)
     if (!pieces) this.#read(batch, at)
     const order = { at, batch: index, count: batch.count }
-    const done = await pool.run({ ...order, pieces: pieces ?? [] })
-    if (!done.unread) return done.bytes
-    this.#read(batch, at)
-    return (await pool.run({ ...order, pieces: [] })).bytes
+    let done = await pool.run({ ...order, pieces: pieces ?? [] })
+    if (done.unread) {
+      this.#read(batch, at)
+      done = await pool.run({ ...order, pieces: [] })
+    }
+    if (done.broken !== undefined) throw brokenPage(frameOf(batch, done.broken))
+    return done.bytes
   }
 
   /** Where the pages of a batch lie in files, three numbers a piece; undefined where they have to be read by this thread. */
@@ -193,6 +196,22 @@ class PageFlow {
       at += bytes
     }
   }
+}
+
+function frameOf({ runs }: FrameBatch, index: number): number {
+  let before = 0
+  for (const { start, count } of runs) {
+    if (index < before + count) return start + index - before
+    before += count
+  }
+  throw new RangeError(`no frame ${index} in a batch of ${before}`)
+}
+
+function brokenPage(pfn: number): DumpError {
+  return new DumpError(
+    'VERIFY_FAILED',
+    `the page of pfn 0x${pfn.toString(16)} does not come out of its compression as it went in; nothing was kept`,
+  )
 }
 
 function readFrames(memory: GuestMemory, { start, count }: PfnRange, into: Uint8Array): void {
