@@ -2,6 +2,7 @@ import type { GuestMemory, OpenGuest } from '@ullage/offline-query'
 import type { PfnRange } from '@ullage/pages'
 import { type AskOptions, askWitnesses } from './ask-witnesses.ts'
 import type { GuestWord } from './guest-word.ts'
+import { freePagesWarnings } from './free-pages.ts'
 import type { PagesLayout } from './pages-of.ts'
 import { type DumpPlan, type PlanRun, planDump } from './plan-dump.ts'
 import { disagreementWarnings, findDisagreements, type Warning } from './report.ts'
@@ -65,7 +66,12 @@ export async function examineGuest(guest: OpenGuest, options: ExamineOptions): P
     policy,
     word,
     disagreements,
-    warnings: [...guest.warnings, ...word.warnings, ...disagreementWarnings(disagreements)],
+    warnings: [
+      ...guest.warnings,
+      ...word.warnings,
+      ...(word.linux ? freePagesWarnings(plan) : []),
+      ...disagreementWarnings(disagreements),
+    ],
   }
 }
 

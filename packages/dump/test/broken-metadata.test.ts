@@ -1,5 +1,13 @@
-import { makeSyntheticGuest, openSyntheticGuest, syntheticEras, SyntheticGuest, SyntheticKernel } from '@ullage/lab'
+import {
+  makeSyntheticGuest,
+  openSyntheticGuest,
+  syntheticEras,
+  SyntheticGuest,
+  SyntheticKernel,
+  type SyntheticPage,
+} from '@ullage/lab'
 import { encodeElfNote } from '@ullage/layout'
+import type { PfnRange } from '@ullage/pages'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +17,7 @@ import { HostStates } from '../src/host-states.ts'
 
 const SECTION = 32_768
 const UNBACKED = { start: 40_000, count: 1000 }
+const FREE = { start: 20_000, count: 64 }
 const FRAMES = 2 * SECTION
 
 let folder: string
@@ -20,12 +29,16 @@ beforeEach(async () => {
 
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
-/** A guest with a kernel, some of whose memory is in a balloon and has no memory of the host's. */
+const isIn = ({ start, count }: PfnRange, pfn: number) => pfn >= start && pfn < start + count
+
+function pages(pfn: number): SyntheticPage | undefined {
+  if (isIn(UNBACKED, pfn)) return { use: 'offline' }
+  return isIn(FREE, pfn) ? { use: 'free' } : undefined
+}
+
+/** A guest with a kernel, some of whose memory is free, and some in a balloon, without memory of the host's. */
 function ballooned(era: keyof typeof syntheticEras = '6.12') {
-  const made = makeSyntheticGuest({
-    era: syntheticEras[era],
-    pages: (pfn) => (pfn >= UNBACKED.start && pfn < UNBACKED.start + UNBACKED.count ? { use: 'offline' } : undefined),
-  })
+  const made = makeSyntheticGuest({ era: syntheticEras[era], pages })
   made.guest.unbacked.add(UNBACKED)
   return made
 }
@@ -163,7 +176,7 @@ describe('a kernel is found all the same', () => {
   test('beside one that ran before and whose memory is still there', async () => {
     const guest = new SyntheticGuest({ extents: [{ start: 0, count: FRAMES }] })
     const before = new SyntheticKernel(guest, { era: syntheticEras['6.1'], release: '6.1.0-before' })
-    const running = new SyntheticKernel(guest, { at: SECTION, release: '6.12.0-running' })
+    const running = new SyntheticKernel(guest, { at: SECTION, release: '6.12.0-running', pages })
     await using open = openSyntheticGuest(guest, { elfNotes: new Uint8Array([...before.note, ...running.vcpuNote]) })
     const report = await pagesOf(open, { pause: false })
     expect(report.guest).toMatchObject({ kernel: '6.12.0-running', vmcoreinfo: 'scan' })
@@ -196,7 +209,7 @@ describe('mem_map in part', () => {
         backed: SECTION - UNBACKED.count,
         unbacked: UNBACKED.count,
       })
-      expect(report.frames.byClass.inUse).toMatchObject({ backed: SECTION })
+      expect(report.frames.byClass.inUse).toMatchObject({ backed: SECTION - FREE.count })
     }
   })
 
@@ -226,6 +239,17 @@ test.each(['4.19', '6.6 without hugetlb'] as const)(
     expect(report.warnings).toMatchObject([{ code: 'OFFLINE_UNTOLD' }])
     expect(report.frames.byClass.inUse).toMatchObject({ unbacked: UNBACKED.count })
     expect(report.disagreements).toMatchObject({ offlineUntold: UNBACKED.count, alarm: false })
-    expect(report.frames.byFate).toMatchObject({ leaveOut: UNBACKED.count })
+    expect(report.frames.byFate).toMatchObject({ leaveOut: UNBACKED.count + FREE.count })
   },
 )
+
+test('a kernel that stores page types in a way that is not known: no free page is found, and the report says so', async () => {
+  const { guest, kernel } = ballooned()
+  const told = kernel.vmcoreinfo.replace(/(NUMBER\(PAGE_BUDDY_MAPCOUNT_VALUE\))=.*/, '$1=-1879048193')
+  expect(told).not.toBe(kernel.vmcoreinfo)
+  const report = await dump(guest, noteOf(told))
+  expect(report.warnings).toMatchObject([{ code: 'NO_FREE_PAGES', text: expect.stringContaining(`none of ${FRAMES}`) }])
+  // What may be free is kept.
+  expect(report.frames.byFate).toMatchObject({ leaveOut: UNBACKED.count })
+  expect(report.disagreements.alarm).toBe(false)
+})
