@@ -31,10 +31,20 @@ export interface SeenRequest {
   readonly fault: Fault
 }
 
+/** A request that the server has carried out, or refused; whoever asked may not have heard of it. */
+export interface ServedRequest {
+  readonly method: string
+  readonly url: string
+  readonly body: Buffer
+  readonly status: number
+}
+
 /** A proxy in front of one server that does harm to the requests that a test chooses. */
 export class FaultProxy implements AsyncDisposable {
   /** Asked of every request. */
   choose: (request: AskedRequest) => Fault = () => 'pass'
+  /** Told of every request that the server has answered. */
+  onServed: (request: ServedRequest) => void = () => undefined
   readonly seen: SeenRequest[] = []
   readonly #port: number
   readonly #server = createServer((from, to) => void this.#serve(from, to))
@@ -96,6 +106,7 @@ export class FaultProxy implements AsyncDisposable {
     const headers = { ...from.headers }
     delete headers['transfer-encoding']
     const upstream = request({ host: '127.0.0.1', port: this.#port, method, path: url, headers }, (answer) => {
+      this.onServed({ method, url, body, status: answer.statusCode ?? 0 })
       if (fault === 'loseAnswer') {
         answer.resume()
         answer.once('end', () => from.socket.destroy())

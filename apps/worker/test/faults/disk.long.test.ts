@@ -25,7 +25,7 @@ beforeAll(async () => {
     workerEnv: { ULLAGE_STATE_DIR: state.folder },
   })
   artifacts = new SmallDisk(bench.service.artifactsDir, 256 * MIB)
-  bench.watchArtifacts()
+  bench.watchArtifactsAgain()
 })
 afterAll(async () => {
   for (const disk of [artifacts, journal, state]) disk?.[Symbol.dispose]()

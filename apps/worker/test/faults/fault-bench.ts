@@ -1,10 +1,12 @@
-import { existsSync, readdirSync, readFileSync, statSync, watch, type FSWatcher } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { dumpId, type DumpProgress, type DumpResource, dumpResource } from '@ullage/dump-job'
+import { type DumpProgress, type DumpResource, dumpResource } from '@ullage/dump-job'
 import { bootGuest, type LabGuest } from '@ullage/lab'
 import { isAlive, type Running, Service, until } from '../start-service.ts'
+import type { ArtifactPlace } from './artifact-place.ts'
 import { BreakableLink } from './breakable-link.ts'
 import { FaultyRedis } from './faulty-redis.ts'
+import { FolderPlace } from './folder-place.ts'
 
 /** The worker whose engine is a double: `engine-double-child.ts`. */
 const DOUBLE_WORKER = new URL('../double-worker.ts', import.meta.url)
@@ -19,6 +21,8 @@ export interface FaultBenchOptions {
   readonly appendOnly?: boolean
   /** Whether the worker reaches Redis over a link that can be broken. */
   readonly link?: boolean
+  /** Where artifacts are kept, with the settings for it; a folder when left out. Whoever gives it disposes of it. */
+  readonly place?: ArtifactPlace & { readonly env: Readonly<Record<string, string>> }
   readonly workerMain?: URL
   readonly workerEnv?: Readonly<Record<string, string>>
   readonly apiEnv?: Readonly<Record<string, string>>
@@ -31,11 +35,10 @@ export class FaultBench implements AsyncDisposable {
   readonly link: BreakableLink | undefined
   /** Dumps that were answered with 202 since `begin`. */
   readonly accepted: string[] = []
-  /** By dump, the folders that were seen to appear under its name in the artifacts folder, by inode. */
-  readonly published = new Map<string, Set<number>>()
+  readonly place: ArtifactPlace
   readonly #options: FaultBenchOptions
   readonly #workers: Running[] = []
-  #watcher: FSWatcher | undefined
+  readonly #folder: FolderPlace
   #guest: LabGuest | undefined
   #doubles = 0
   #backedBytes = 0
@@ -50,17 +53,22 @@ export class FaultBench implements AsyncDisposable {
     this.redis = redis
     this.link = link
     this.service = service
+    this.#folder = new FolderPlace(service.artifactsDir)
+    this.place = options.place ?? this.#folder
   }
 
   static async start(options: FaultBenchOptions): Promise<FaultBench> {
     const redis = await FaultyRedis.start({ appendOnly: options.appendOnly ?? true })
     const link = options.link ? await BreakableLink.to(redis.socketPath) : undefined
-    const service = await Service.start({ redis, apiEnv: { ...options.apiEnv } })
+    const service = await Service.start({
+      redis,
+      apiEnv: { ...options.apiEnv },
+      ...(options.place && { env: options.place.env }),
+    })
     const bench = new FaultBench(options, redis, link, service)
     try {
       if (options.guests === 'real') await bench.bootGuest()
       await bench.startWorker()
-      bench.watchArtifacts()
       return bench
     } catch (error) {
       await bench[Symbol.asyncDispose]()
@@ -109,22 +117,15 @@ export class FaultBench implements AsyncDisposable {
     return worker
   }
 
-  /** Looks from now on at what appears in the artifacts folder; again after something was mounted there. */
-  watchArtifacts(): void {
-    this.#watcher?.close()
-    this.#watcher = watch(this.service.artifactsDir, (_event, name) => {
-      if (name === null || !dumpId.safeParse(name).success) return
-      const found = statSync(join(this.service.artifactsDir, name), { throwIfNoEntry: false })
-      if (!found) return
-      const inodes = this.published.get(name) ?? new Set()
-      this.published.set(name, inodes.add(found.ino))
-    })
+  /** Something was mounted at the artifacts folder. */
+  watchArtifactsAgain(): void {
+    this.#folder.watchAgain()
   }
 
   /** A fault begins: what was accepted before is no part of it. */
   begin(): void {
     this.accepted.length = 0
-    this.published.clear()
+    this.place.begin()
     this.#backedBytes = this.backedBytes()
   }
 
@@ -237,16 +238,28 @@ export class FaultBench implements AsyncDisposable {
 
   /** Records of paused guests that lie in the state folder. */
   pauseRecords(): string[] {
-    const folder = this.#options.workerEnv?.ULLAGE_STATE_DIR ?? join(this.service.folder, 'state')
-    return existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.paused.json')) : []
+    return filesIn(this.#stateDir).filter((name) => name.endsWith('.paused.json'))
+  }
+
+  /** What waits to be encrypted or uploaded. */
+  spooled(): string[] {
+    return filesIn(join(this.#stateDir, 'spool'))
+  }
+
+  get #stateDir(): string {
+    return this.#options.workerEnv?.ULLAGE_STATE_DIR ?? join(this.service.folder, 'state')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#watcher?.close()
+    await this.#folder[Symbol.asyncDispose]()
     await this.service[Symbol.asyncDispose]()
     await this.link?.[Symbol.asyncDispose]()
     await this.#guest?.[Symbol.asyncDispose]()
   }
+}
+
+function filesIn(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder) : []
 }
 
 function processesIn(log: string, dump: string): number[] {

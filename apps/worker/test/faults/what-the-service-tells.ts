@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, statSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { verifyArtifact } from '@ullage/dump'
-import { dumpId, dumpReport, type DumpResource, isFinished, publishedFiles } from '@ullage/dump-job'
+import { dumpReport, type DumpResource, isFinished } from '@ullage/dump-job'
 import { until } from '../start-service.ts'
 import { type FaultBench, REAL_GUEST } from './fault-bench.ts'
 
@@ -39,7 +39,7 @@ export async function whatTheServiceTells(bench: FaultBench): Promise<Findings> 
   await until('processes of dumps have ended', () => bench.livingDumpProcesses().length === 0, GONE_WITHIN_MS).catch(
     () => wrong.push(`expected no process of a dump, found ${bench.livingDumpProcesses().join(', ')}`),
   )
-  const partial = unfinishedFiles(bench, ended)
+  const partial = await unfinished(bench, ended)
   wrong.push(...partial)
   const grown = bench.grownBytes()
   if (grown > GUEST_OWN_GROWTH) wrong.push(`the guest's backing has grown by ${grown} bytes`)
@@ -47,7 +47,7 @@ export async function whatTheServiceTells(bench: FaultBench): Promise<Findings> 
   await probe(bench, wrong)
   let doublePublications = 0
   for (const id of bench.accepted) {
-    const times = Math.max(bench.published.get(id)?.size ?? 0, bench.saidPublished(id))
+    const times = Math.max(await bench.place.timesPublished(id), bench.saidPublished(id))
     if (times < 2) continue
     doublePublications++
     wrong.push(`dump ${id} was published ${times} times`)
@@ -103,9 +103,12 @@ async function wrongWith(bench: FaultBench, dump: DumpResource): Promise<string[
     wrong.push(`dump ${dump.id} found ${backedBytesBefore} bytes backed and left ${backedBytesAfter}`)
   }
   if (report.guest.backend === 'test-double') return wrong
-  await verifyArtifact(join(service.artifactsDir, dump.id, publishedFiles.artifact)).catch((error: unknown) => {
+  const path = join(service.folder, `${dump.id}.vmcore`)
+  writeFileSync(path, bytes)
+  await verifyArtifact(path).catch((error: unknown) => {
     wrong.push(`dump ${dump.id} is not accepted by verify: ${String(error)}`)
   })
+  rmSync(path)
   return wrong
 }
 
@@ -118,22 +121,11 @@ async function pausedGuests(bench: FaultBench, wrong: string[]): Promise<number>
   return Math.max(status === 'paused' ? 1 : 0, bench.pauseRecords().length)
 }
 
-/** Of attempts that run, and locks. */
-const NO_ARTIFACTS = ['.partial', '.locks']
-
-/** Whatever lies under artifacts that is not the whole folder of a dump that succeeded. */
-function unfinishedFiles(bench: FaultBench, ended: readonly DumpResource[]): string[] {
-  const folder = bench.service.artifactsDir
+/** Whatever is kept, or waits, that is not the whole artifact of a dump that succeeded. */
+async function unfinished(bench: FaultBench, ended: readonly DumpResource[]): Promise<string[]> {
   const failed = new Set(ended.filter(({ state }) => state !== 'succeeded').map(({ id }) => id))
-  const wrong = bench.service.files().filter((file) => file.startsWith('.'))
-  for (const name of readdirSync(folder)) {
-    if (NO_ARTIFACTS.includes(name)) continue
-    const whole = Object.values(publishedFiles).every(
-      (file) => (statSync(join(folder, name, file), { throwIfNoEntry: false })?.size ?? 0) > 0,
-    )
-    if (!dumpId.safeParse(name).success || !whole || failed.has(name)) wrong.push(name)
-  }
-  return wrong.map((name) => `expected whole published dumps only under artifacts, found ${name}`)
+  const names = [...(await bench.place.unfinished((dump) => !failed.has(dump))), ...bench.spooled()]
+  return names.map((name) => `expected whole published dumps only, found ${name}`)
 }
 
 /** The service has recovered by itself when a dump that is asked for now succeeds. */
