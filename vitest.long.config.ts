@@ -13,6 +13,7 @@ export default defineConfig({
     execArgv: ['--conditions=@ullage/source'],
     testTimeout: 900_000,
     hookTimeout: 900_000,
-    fileParallelism: false,
+    // Most of them wait for most of their time: for guests that boot, locks that end, tries that come later.
+    maxWorkers: 2,
   },
 })

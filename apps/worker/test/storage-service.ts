@@ -6,7 +6,7 @@ import { verifyArtifact } from '@ullage/dump'
 import type { DumpResource } from '@ullage/dump-job'
 import { FaultProxy, type LabS3, startS3, unpackFixture } from '@ullage/lab'
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
-import { type Running, Service } from './start-service.ts'
+import { Service } from './start-service.ts'
 
 /** For whatever a test writes. */
 export const files = mkdtempSync(join(tmpdir(), 'ullage-storage-'))
@@ -41,19 +41,13 @@ async function keptGuest(): Promise<object> {
 
 /** What the test at hand has started. */
 export let service: Service
-export let worker: Running
 afterEach(() => service?.[Symbol.asyncDispose]())
 
 /** Starts API and worker, who know the kept guest. */
 export async function start(env: Record<string, string>): Promise<void> {
   service = await Service.start({ env })
   service.describe('kept', guest)
-  worker = await service.startWorker()
-}
-
-/** Another worker, for one that was killed. */
-export async function startAnotherWorker(): Promise<void> {
-  worker = await service.startWorker()
+  await service.startWorker()
 }
 
 /** Settings for the S3 server, reached through the proxy, with encryption. */

@@ -53,3 +53,17 @@ test('a folder, encrypted: what is served is whole, what is kept is not readable
   expect(await refused.json()).toMatchObject({ code: 'ARTIFACT_UNREADABLE' })
   expect(readdirSync(join(service.folder, 'state/spool'))).toEqual([])
 })
+
+test('S3 that is away is said to be so to who downloads; what is cut off is asked for again', async () => {
+  await start(onS3())
+  const posted = await service.dump({ guest: 'kept' })
+  const dump = await service.untilState(posted.id, ['succeeded'])
+  proxy.reset()
+  proxy.choose = ({ method, url, nth }) =>
+    method === 'GET' && kindOf(url) === 'artifact' && nth === 2 ? 'cutAnswer' : 'pass'
+  await expectWhole(dump)
+  proxy.choose = () => 'answer500'
+  const answer = await service.request(`${dump.links.self}/artifact`)
+  expect(answer.status).toBe(503)
+  expect(await answer.json()).toMatchObject({ code: 'STORE_UNAVAILABLE' })
+})

@@ -50,8 +50,8 @@ const wasHarmed = () => place.proxy.seen.some(({ fault: done }) => done !== 'pas
 faultOnS3('S3 answers 500 to every part', async () => {
   harmTo('part', 'answer500')
   const dump = await quickDump()
-  const { failure } = await bench.service.untilState(dump.id, ['failed'], 120_000)
-  expect(failure?.code).toBe('STORE_UNAVAILABLE')
+  const failed = await bench.service.untilState(dump.id, ['failed'], 120_000)
+  expect(failed).toMatchObject({ attempts: 3, failure: { code: 'STORE_UNAVAILABLE' } })
 })
 
 faultOnS3('S3 answers 500 to the parts of one attempt', async () => {
