@@ -31,6 +31,7 @@ test('what containers are built from is there', () => {
 test.each([
   ['ullage-api', 15],
   ['ullage-worker', 32],
+  ['ullage-redis', 15],
 ])('systemd takes %s, and finds it no more exposed than it was', (unit, most) => {
   // The unit's node is where a host has it, not where this machine does.
   const path = join(folder, `${unit}.service`)

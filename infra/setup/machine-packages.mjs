@@ -21,6 +21,7 @@ const NEEDED = [
   { debian: 'zstd', command: 'zstd' },
   { debian: 'util-linux', command: 'setpriv' },
   { debian: 'mount', command: 'swapon', without: 'tests with real swap and with a full file system fail' },
+  { debian: 'iproute2', command: 'ip', without: 'the test of the units under systemd fails' },
   { debian: 'curl', command: 'curl', without: 'the test of the first hour fails' },
   { debian: 'faketime', command: 'faketime', without: 'tests in which a clock jumps fail' },
   { debian: 'python3', command: 'python3', without: 'tests that look at another process’s memory fail' },

@@ -77,7 +77,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   await makeFolderOf('ULLAGE_STATE_DIR', stateDir)
   const { place } = config.store
   if (place.kind === 'folder') await makeFolderOf('ULLAGE_ARTIFACTS_DIR', place.folder)
-  await makeFolderOf('ULLAGE_GUESTS_DIR', config.guestsDir)
+  await makeFolderOf('ULLAGE_GUESTS_DIR', config.guestsDir, 'read')
   await using stack = new AsyncDisposableStack()
   const lock = await takeHostLock(join(stateDir, 'worker.lock'))
   if (!lock) {
@@ -288,11 +288,11 @@ async function prepareStore(artifacts: ArtifactStore, log: Logger): Promise<void
   }
 }
 
-/** Throws WorkerConfigError unless there is such a folder, or can be, that can be written to. */
-async function makeFolderOf(setting: string, folder: string): Promise<void> {
+/** Throws WorkerConfigError unless there is such a folder, or can be, that can be used for what it is for. */
+async function makeFolderOf(setting: string, folder: string, use: 'read' | 'write' = 'write'): Promise<void> {
   try {
     makeFolder(folder)
-    await access(folder, constants.R_OK | constants.W_OK | constants.X_OK)
+    await access(folder, constants.R_OK | constants.X_OK | (use === 'write' ? constants.W_OK : 0))
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new WorkerConfigError(`${setting}: expected a folder that can be used: ${reason}`, { cause: error })

@@ -41,14 +41,18 @@ function storeOf(host: string): FolderStore {
 
 test('an attempt is invisible until it is published, then whole', async () => {
   const attempt = await folder.begin(dump)
-  writeFileSync(attempt.output, 'content')
+  // The engine's files are their owner's alone.
+  writeFileSync(attempt.output, 'content', { mode: 0o600 })
+  writeFileSync(join(dirname(attempt.output), publishedFiles.report), 'of the engine', { mode: 0o600 })
   expect(readdirSync(path)).toEqual(['.partial', '.spool'])
   expect(await folder.report(dump)).toBeUndefined()
   expect(await attempt.publish(reportOf(7), delivered)).toEqual(reportOf(7))
   await attempt.remove()
   expect(await folder.report(dump)).toEqual(reportOf(7))
   expect(readFileSync(join(path, dump, 'vmcore'), 'utf8')).toBe('content')
-  expect(statSync(join(path, dump, 'vmcore')).mode & 0o777).toBe(0o640)
+  for (const file of Object.values(publishedFiles)) {
+    expect(statSync(join(path, dump, file)).mode & 0o777, file).toBe(0o640)
+  }
 })
 
 test('of two attempts the first to publish stands, and the second gets its report', async () => {

@@ -125,6 +125,8 @@ export class FolderStore implements ArtifactStore {
   async #publish(dump: string, folder: string, report: PublishedReport): Promise<PublishedReport> {
     const file = await open(join(folder, publishedFiles.report), 'w', MODE)
     try {
+      // The engine's own may stand there, which is its owner's alone.
+      await file.chmod(MODE)
       await file.writeFile(`${JSON.stringify(report, null, 2)}\n`)
       await file.sync()
     } finally {
