@@ -14,6 +14,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { publishedFiles } from '@ullage/dump-job'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { reportOf } from '../test/report-of.ts'
 import { FolderStore } from './folder-store.ts'
