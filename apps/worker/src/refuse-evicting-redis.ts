@@ -1,6 +1,6 @@
 import { once } from 'node:events'
+import type { RedisClient } from '@ullage/redis-connection'
 import { Cluster } from 'ioredis'
-import type { RedisClient } from './connect-redis.ts'
 import { WorkerConfigError } from './worker-config.ts'
 
 /**

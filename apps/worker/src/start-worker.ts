@@ -11,12 +11,12 @@ import {
   pagesQueueName,
   queuePrefix,
 } from '@ullage/dump-job'
+import { connectRedis, type RedisConnection, RedisRefused } from '@ullage/redis-connection'
 import { openTraces } from '@ullage/traces'
 import { Queue, Worker } from 'bullmq'
 import type { Logger } from 'pino'
 import { announceHost } from './announce-host.ts'
 import { pruneFences } from './attempt-fence.ts'
-import { connectRedis } from './connect-redis.ts'
 import { type DescribedGuest, GuestFolder } from './guest-folder.ts'
 import { hearCancelOrders } from './hear-cancel-orders.ts'
 import { holdLock } from './hold-lock.ts'
@@ -105,7 +105,9 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   const endpoint = config.tracesEndpoint
   const traces =
     endpoint === undefined ? undefined : stack.use(await openTraces({ endpoint, service: 'ullage-worker', log }))
-  const redis = stack.adopt(connectRedis(config.redis, log), (redis) => redis.disconnect())
+  const connection = stack.use(connectRedis(config.redis, { whileAway: 'wait', log }))
+  await untilLetIn(connection)
+  const { redis } = connection
   await refuseEvictingRedis(redis)
   const instance = randomUUID()
   // Beside a folder that is shared there is a lock; what is prepared below is of the only worker of its host.
@@ -256,6 +258,16 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       closing ??= rest.disposeAsync()
       return closing
     },
+  }
+}
+
+/** Waits until Redis answers. Throws WorkerConfigError when it does not let this process in. */
+async function untilLetIn(connection: RedisConnection): Promise<void> {
+  try {
+    await connection.ready()
+  } catch (error) {
+    if (!(error instanceof RedisRefused)) throw error
+    throw new WorkerConfigError(`ULLAGE_REDIS_URL: ${error.message}`, { cause: error })
   }
 }
 

@@ -18,12 +18,16 @@ export interface RedisSecurity {
   readonly caFile: string
   readonly certFile: string
   readonly keyFile: string
-  /** The one user of the servers; nobody else may do anything. */
+  /** Who may ask the servers, besides this lab; the default user may not. */
   readonly user: string
   readonly password: string
   /** What Sentinels ask for. */
   readonly sentinelPassword: string
 }
+
+/** As whom this lab asks, and the servers each other: users' passwords can then be changed. */
+const LAB_USER = 'lab'
+const LAB_PASSWORD = 'lab'
 
 /** redis-servers on ports of 127.0.0.1, in a folder that goes with them. */
 export class RedisServers implements AsyncDisposable {
@@ -39,23 +43,21 @@ export class RedisServers implements AsyncDisposable {
 
   /** Starts one that keeps jobs; `settings` are lines of redis.conf. */
   async start(port: number, settings: readonly string[] = []): Promise<void> {
-    const { user, password } = this.#security ?? {}
-    const users = user === undefined ? [] : ['user default off', `user ${user} on >${password} ~* &* +@all`]
-    const follows = user === undefined ? [] : [`masteruser ${user}`, `masterauth ${password}`]
-    await this.#start(port, ['save ""', 'maxmemory-policy noeviction', ...users, ...follows, ...settings], [])
+    const users = this.#security ? usersOf(this.#security) : []
+    await this.#start(port, ['save ""', 'maxmemory-policy noeviction', ...users, ...settings], [])
   }
 
   /** Starts a Sentinel that looks after the master at `master`. */
   async startSentinel(port: number, name: string, master: number): Promise<void> {
     this.#sentinels.add(port)
-    const { user, password, sentinelPassword } = this.#security ?? {}
-    const logIn = [`sentinel auth-user ${name} ${user}`, `sentinel auth-pass ${name} ${password}`]
+    const { sentinelPassword } = this.#security ?? {}
+    const logIn = [`sentinel auth-user ${name} ${LAB_USER}`, `sentinel auth-pass ${name} ${LAB_PASSWORD}`]
     const own = [`requirepass ${sentinelPassword}`, `sentinel sentinel-pass ${sentinelPassword}`]
     const settings = [
       `sentinel monitor ${name} 127.0.0.1 ${master} 2`,
       `sentinel down-after-milliseconds ${name} 2000`,
       `sentinel failover-timeout ${name} 10000`,
-      ...(user === undefined ? [] : [...logIn, ...own]),
+      ...(sentinelPassword === undefined ? [] : [...logIn, ...own]),
     ]
     await this.#start(port, settings, ['--sentinel'])
   }
@@ -69,8 +71,9 @@ export class RedisServers implements AsyncDisposable {
   /** What redis-cli needs to be let in at this port. */
   cliOptions(port: number): string[] {
     if (!this.#security) return []
-    const { caFile, user, password, sentinelPassword } = this.#security
-    const logIn = this.#sentinels.has(port) ? ['--pass', sentinelPassword] : ['--user', user, '--pass', password]
+    const { caFile, sentinelPassword } = this.#security
+    const isSentinel = this.#sentinels.has(port)
+    const logIn = isSentinel ? ['--pass', sentinelPassword] : ['--user', LAB_USER, '--pass', LAB_PASSWORD]
     return ['--tls', '--cacert', caFile, '--no-auth-warning', ...logIn]
   }
 
@@ -113,6 +116,16 @@ export class RedisServers implements AsyncDisposable {
     const certificates = [`tls-ca-cert-file ${caFile}`, `tls-cert-file ${certFile}`, `tls-key-file ${keyFile}`]
     return ['port 0', `tls-port ${port}`, ...certificates, 'tls-auth-clients no', 'tls-replication yes']
   }
+}
+
+function usersOf({ user, password }: RedisSecurity): string[] {
+  const all = '~* &* +@all'
+  const users = [
+    'user default off',
+    `user ${user} on >${password} ${all}`,
+    `user ${LAB_USER} on >${LAB_PASSWORD} ${all}`,
+  ]
+  return [...users, `masteruser ${LAB_USER}`, `masterauth ${LAB_PASSWORD}`]
 }
 
 /** Ports that nobody listens at now. */
