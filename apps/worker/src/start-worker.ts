@@ -29,6 +29,7 @@ import { runDumpJob, stopReasons } from './run-dump-job.ts'
 import { runPagesJob } from './run-pages-job.ts'
 import { serveWatch } from './serve-watch.ts'
 import { watchConsumption } from './watch-consumption.ts'
+import { watchEviction } from './watch-eviction.ts'
 import { type WorkerConfig, WorkerConfigError } from './worker-config.ts'
 import { WorkerMetrics } from './worker-metrics.ts'
 
@@ -216,10 +217,17 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       stopped: () => isConsuming && !ending && [dumps, pages].some((each) => !each.isRunning() && !each.isPaused()),
     }),
   )
-  metrics.watch(watch, () => running.size)
+  const eviction = stack.use(watchEviction(redis, log))
+  const verdict = () => {
+    const found = watch.verdict()
+    if (!found.ready || eviction.policy === undefined) return found
+    const reason = `redis may drop jobs and locks: expected maxmemory-policy noeviction, found ${eviction.policy}`
+    return { ...found, ready: false, reason }
+  }
+  metrics.watch(watch, { running: () => running.size, mayEvict: () => eviction.policy !== undefined })
   if (config.listen) {
     const { registry } = metrics
-    const served = stack.use(await serveWatch({ listen: config.listen, registry, verdict: () => watch.verdict() }))
+    const served = stack.use(await serveWatch({ listen: config.listen, registry, verdict }))
     log.info({ url: served.url }, 'metrics and health are served')
   }
   options.onConsuming?.()
