@@ -51,7 +51,7 @@ export async function expectRefused(
   const api = service.start(API_MAIN, { ...other, ULLAGE_STATE_DIR: join(service.folder, 'other-api') })
   await until(
     () => `the worker ends: ${worker.log()}`,
-    () => worker.process.exitCode !== null,
+    () => worker.process.exitCode !== null && /^ULLAGE_REDIS_URL.*\n$/m.test(worker.log()),
   )
   expect([worker.process.exitCode, worker.log().trimEnd().split('\n').at(-1)]).toEqual([
     2,
@@ -71,7 +71,10 @@ export async function expectRefused(
       return answer.status === 503 && sentence.test(said)
     },
   )
-  expect(api.log().match(/redis refuses this process/g)).toHaveLength(1)
+  const told = () => api.log().match(/redis refuses this process/g)
+  // What it answers may be here before what it logged.
+  await until('the API logs it', () => told() !== null)
+  expect(told()).toHaveLength(1)
   expectSecret(worker, api)
   await api.kill('SIGTERM')
   expect(api.process.exitCode).toBe(0)
