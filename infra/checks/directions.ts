@@ -21,9 +21,20 @@ export const directions: Readonly<Record<string, readonly string[]>> = {
   client: [],
   'artifact-store': ['dump-job'],
   traces: ['dump-job'],
+  'redis-connection': ['dump-job'],
   lab: ['pages', 'layout', 'native', 'offline-query', 'host-memory', 'qemu', 'vmcore'],
-  api: ['dump-job', 'artifact-store', 'traces'],
-  worker: ['dump-job', 'artifact-store', 'traces', 'dump', 'guests', 'offline-query', 'vmcore', 'native'],
+  api: ['dump-job', 'artifact-store', 'redis-connection', 'traces'],
+  worker: [
+    'dump-job',
+    'artifact-store',
+    'redis-connection',
+    'traces',
+    'dump',
+    'guests',
+    'offline-query',
+    'vmcore',
+    'native',
+  ],
   cli: ['pages', 'dump', 'guests', 'offline-query', 'vmcore', 'native', 'api', 'worker', 'dump-job', 'artifact-store'],
   infra: ['lab', 'dump', 'guests', 'native', 'vmcore', 'dump-job', 'api', 'worker'],
 }
@@ -37,6 +48,9 @@ export const serviceModules: readonly RegExp[] = [
   /^node:https?$/,
   /^node:sqlite$/,
 ]
+
+/** Packages that are there for one of these, and may know that one. */
+export const servicePackages: Readonly<Record<string, RegExp>> = { 'redis-connection': /^ioredis$/ }
 
 export const apps: readonly string[] = ['api', 'worker', 'cli']
 

@@ -1,6 +1,6 @@
 import { isBuiltin } from 'node:module'
 import { dirname, join, normalize } from 'node:path'
-import { apps, directions, serviceModules, testPackages } from './directions.ts'
+import { apps, directions, serviceModules, servicePackages, testPackages } from './directions.ts'
 import type { Package } from './read-packages.ts'
 
 const SCOPE = '@ullage/'
@@ -45,7 +45,8 @@ function services(found: Package): string[] {
   if (apps.includes(found.name) || testPackages.includes(found.name)) return []
   return [
     ...found.imports
-      .filter(({ specifier, isTest }) => !isTest && serviceModules.some((module) => module.test(specifier)))
+      .filter(({ specifier, isTest }) => !isTest && !servicePackages[found.name]?.test(specifier))
+      .filter(({ specifier }) => serviceModules.some((module) => module.test(specifier)))
       .map(({ file, specifier }) => `${file}: only apps know services, this imports ${specifier}`),
     ...found.readsEnvironment.map((file) => `${file}: only apps read the environment`),
   ]

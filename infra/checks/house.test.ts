@@ -74,6 +74,16 @@ test.each<[string, Partial<Package>, RegExp]>([
     { imports: [{ file: 'packages/pages/src/a.ts', specifier: 'node:http', isTest: false }] },
     /only apps know services/,
   ],
+  [
+    'a queue below the apps, in the package that may know Redis',
+    {
+      name: 'redis-connection',
+      folder: 'packages/redis-connection',
+      dependencies: ['bullmq'],
+      imports: [{ file: 'packages/redis-connection/src/a.ts', specifier: 'bullmq', isTest: false }],
+    },
+    /only apps know services/,
+  ],
   ['the environment below the apps', { readsEnvironment: ['packages/pages/src/a.ts'] }, /only apps read/],
   ['a package nobody placed', { name: 'new', folder: 'packages/new' }, /does not know/],
 ])('finds %s', (_, change, message) => {

@@ -20,6 +20,8 @@ export interface ApiParts {
   readonly journal: Journal
   readonly queue: JobQueue
   readonly fleet: Fleet
+  /** Why Redis does not let this API in, in a sentence; undefined while it does. Left out, it does. */
+  readonly refusal?: () => string | undefined
   readonly follow: FollowJobs
   readonly published: PublishedArtifacts
   /** What a tenant may have; left out, as much as it likes. */

@@ -17,7 +17,7 @@ import {
   toFailure,
 } from '@ullage/dump-job'
 import { type Job, Queue } from 'bullmq'
-import type { RedisClient } from './connect-redis.ts'
+import type { RedisClient } from '@ullage/redis-connection'
 import type { DumpTraceparents } from './dump-traceparents.ts'
 import type { JobQueue, ObservedJob } from './job-queue.ts'
 import type { DumpRecord } from './journal.ts'

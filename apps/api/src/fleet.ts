@@ -11,7 +11,7 @@ import {
   hostsKey,
   tenantGuestHostsKey,
 } from '@ullage/dump-job'
-import type { RedisClient } from './connect-redis.ts'
+import type { RedisClient } from '@ullage/redis-connection'
 import { ApiProblem } from './problem.ts'
 
 export interface FleetHost extends HostAnnouncement {

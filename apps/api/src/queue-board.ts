@@ -4,7 +4,7 @@ import { Queue } from 'bullmq'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ZodInstance } from './api-parts.ts'
 import { queueBoardPrefix } from './auth/route-access.ts'
-import type { RedisClient } from './connect-redis.ts'
+import type { RedisClient } from '@ullage/redis-connection'
 import type { Fleet } from './fleet.ts'
 import { ApiProblem } from './problem.ts'
 

@@ -8,7 +8,7 @@ import { makeGuard, makeQuotas, openAuditLog } from './auth/make-guard.ts'
 import { isLoopback } from './auth/auth-config.ts'
 import { buildApi } from './build-api.ts'
 import { BullQueue } from './bull-queue.ts'
-import { connectRedis, connectSubscriber, type RedisClient } from './connect-redis.ts'
+import { connectRedis, connectSubscriber, type RedisClient } from '@ullage/redis-connection'
 import { DumpTraceparents } from './dump-traceparents.ts'
 import { RedisFleet } from './fleet.ts'
 import { FollowJobs } from './follow-jobs.ts'
@@ -44,7 +44,8 @@ export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promi
     endpoint === undefined ? undefined : stack.use(await openTraces({ endpoint, service: 'ullage-api', log }))
   const traceparents = new DumpTraceparents()
   const journal = stack.use(openJournal(config.stateDir))
-  const redis = stack.adopt(connectRedis(config.redis, log), (redis) => redis.disconnect())
+  const connection = stack.use(connectRedis(config.redis, { whileAway: 'fail', log }))
+  const { redis } = connection
   const queue = stack.use(new BullQueue(redis, (error) => log.debug({ reason: error.message }, 'queue'), traceparents))
   const published = stack.use(await openPublished(config.store))
   const follow = new FollowJobs({ journal, queue, published, log })
@@ -55,7 +56,17 @@ export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promi
   if (audit) stack.use(audit)
   const guard = makeGuard(config, audit, log)
   const app = await buildApi(
-    { journal, queue, fleet, follow, published, quotaOf: makeQuotas(config, log), traceparents, board },
+    {
+      journal,
+      queue,
+      fleet,
+      refusal: () => connection.refusal,
+      follow,
+      published,
+      quotaOf: makeQuotas(config, log),
+      traceparents,
+      board,
+    },
     log,
     guard,
     tls,

@@ -1,6 +1,6 @@
 import { dumpQueueName, hostTurnsKey, type Priority, queuePrefix } from '@ullage/dump-job'
 import { z } from 'zod'
-import type { RedisClient } from './connect-redis.ts'
+import type { RedisClient } from '@ullage/redis-connection'
 
 /** Turns of one class. BullMQ takes priorities from 1 to 2^21 (bullmq, addPrioritizedJob); all three classes fit in that. */
 const TURNS = 699_050

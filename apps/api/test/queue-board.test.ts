@@ -4,11 +4,10 @@ import { join } from 'node:path'
 import { dumpOptions, hostAliveKey, hostKey, hostsKey } from '@ullage/dump-job'
 import { type LabRedis, startRedis } from '@ullage/lab'
 import { Redis } from 'ioredis'
-import { pino } from 'pino'
+import { openClient } from '@ullage/redis-connection'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeKey } from '../src/auth/static-keys.ts'
 import { BullQueue } from '../src/bull-queue.ts'
-import { connectRedis } from '../src/connect-redis.ts'
 import type { DumpRecord } from '../src/journal.ts'
 import { ApiProcess } from './api-process.ts'
 
@@ -46,7 +45,7 @@ async function announce(host: string): Promise<void> {
 }
 
 async function addJob(host: string): Promise<string> {
-  const client = connectRedis({ path: server.socketPath, db: 0 }, pino({ level: 'silent' }))
+  const client = openClient({ path: server.socketPath, db: 0 }, 'fail')
   await new Promise((resolve) => client.once('ready', resolve))
   const queue = new BullQueue(client, () => undefined)
   const id = randomUUID()

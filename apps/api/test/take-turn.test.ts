@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { dumpOptions, type Priority, queuePrefix } from '@ullage/dump-job'
 import { type LabRedis, startRedis } from '@ullage/lab'
+import { openClient, type RedisClient } from '@ullage/redis-connection'
 import { Worker } from 'bullmq'
-import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { BullQueue } from '../src/bull-queue.ts'
-import { connectRedis, type RedisClient } from '../src/connect-redis.ts'
 import type { DumpRecord } from '../src/journal.ts'
 
 /** A real queue on a real Redis, as the API fills it; a worker that notes what it gets. */
@@ -14,7 +13,7 @@ let redis: RedisClient
 let queue: BullQueue
 beforeAll(async () => {
   server = await startRedis()
-  redis = connectRedis({ path: server.socketPath, db: 0 }, pino({ level: 'silent' }))
+  redis = openClient({ path: server.socketPath, db: 0 }, 'fail')
   await new Promise((resolve) => redis.once('ready', resolve))
   queue = new BullQueue(redis, () => undefined)
 })

@@ -4,15 +4,15 @@ import { request, type RequestOptions } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
+import { CertificateAuthority } from '@ullage/lab'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { makeKey } from '../src/auth/static-keys.ts'
 import { TlsServers } from '../src/tls-server.ts'
 import { ApiProcess } from './api-process.ts'
-import { Authority } from './make-certificates.ts'
 
 let folder: string
-let servers: Authority
-let clients: Authority
+let servers: CertificateAuthority
+let clients: CertificateAuthority
 let server: { certFile: string; keyFile: string }
 let ours: RequestOptions
 const { key, entry } = makeKey({ id: 'ci', scopes: ['dumps:read'], tenant: 'acme' })
@@ -21,8 +21,8 @@ let env: Record<string, string>
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'ullage-tls-'))
-  servers = new Authority(folder, 'servers')
-  clients = new Authority(folder, 'clients')
+  servers = new CertificateAuthority(folder, 'servers')
+  clients = new CertificateAuthority(folder, 'clients')
   server = servers.issue('server')
   ours = { ca: readFileSync(servers.certFile) }
   const keysFile = join(folder, 'keys.json')
@@ -77,7 +77,7 @@ test('a client without a certificate of the authority is not talked to, and one 
     cert: readFileSync(certFile),
     key: readFileSync(keyFile),
   })
-  const foreign = of(new Authority(folder, 'strangers').issue('stranger'))
+  const foreign = of(new CertificateAuthority(folder, 'strangers').issue('stranger'))
   await expect(ask(`${url}/healthz`, foreign)).rejects.toThrow(/unknown ca|ECONNRESET|socket hang up/)
   const known = of(clients.issue('client'))
   expect((await ask(`${url}/healthz`, known)).status).toBe(200)

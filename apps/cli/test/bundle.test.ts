@@ -29,7 +29,7 @@ function sourcesOf({ files }: Pick<Loaded, 'files'>): string[] {
   )
 }
 
-const SERVICES = /fastify|bullmq|ioredis|apps\/(api|worker)|packages\/dump-job/
+const SERVICES = /fastify|bullmq|ioredis|apps\/(api|worker)|packages\/(dump-job|redis-connection)/
 const DRAWING = /resvg|apps\/cli\/src\/map/
 const OTHER_BACKENDS = /packages\/(xen|hyperv)\/|guests\/src\/(xen|hyperv)|native\/src\/xen/
 const ALL_OF_ZOD = /zod\/v4\/classic/

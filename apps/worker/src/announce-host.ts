@@ -8,7 +8,7 @@ import {
   hostsKey,
   tenantGuestHostsKey,
 } from '@ullage/dump-job'
-import type { RedisClient } from './connect-redis.ts'
+import type { RedisClient } from '@ullage/redis-connection'
 import type { Logger } from 'pino'
 import type { GuestFolder } from './guest-folder.ts'
 

@@ -1,5 +1,5 @@
 import { cancelKey, cancelOrder, controlChannel } from '@ullage/dump-job'
-import { duplicateRedis, type RedisClient } from './connect-redis.ts'
+import { connectSubscriber, type RedisClient } from '@ullage/redis-connection'
 import type { Logger } from 'pino'
 
 /** How often running dumps look whether somebody asked to cancel them, should the order not have been heard. */
@@ -18,7 +18,7 @@ export interface HearCancelOrdersOptions {
 /** Cancels the running dumps that clients asked to cancel, until disposed. */
 export async function hearCancelOrders(options: HearCancelOrdersOptions): Promise<AsyncDisposable> {
   const { redis, host, running, cancel, log } = options
-  const subscriber = duplicateRedis(redis)
+  const subscriber = connectSubscriber(redis)
   subscriber.on('error', (error) => log.debug({ reason: error.message }, 'control channel'))
   subscriber.on('message', (_channel, text) => {
     const order = readOrder(text)

@@ -1,7 +1,7 @@
 import { hostDrainKey } from '@ullage/dump-job'
 import type { Worker } from 'bullmq'
 import type { Logger } from 'pino'
-import type { RedisClient } from './connect-redis.ts'
+import type { RedisClient } from '@ullage/redis-connection'
 
 /** How often it is looked whether the host is drained, in milliseconds. */
 const LOOK_EVERY_MS = 2_000

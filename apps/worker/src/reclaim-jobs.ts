@@ -2,7 +2,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { queuePrefix } from '@ullage/dump-job'
 import { z } from 'zod'
-import type { RedisClient } from './connect-redis.ts'
+import type { RedisClient } from '@ullage/redis-connection'
 import { errnoOf } from './errno-of.ts'
 
 const FILE = 'queue-workers.json'

@@ -1,27 +1,19 @@
-import { once } from 'node:events'
-import { Cluster } from 'ioredis'
-import type { RedisClient } from './connect-redis.ts'
+import { evictingPolicy, type RedisClient, refusalOf } from '@ullage/redis-connection'
 import { WorkerConfigError } from './worker-config.ts'
 
 /**
  * Throws WorkerConfigError unless this Redis keeps what it is given: one that evicts keys loses jobs and their locks, and
- * workers then stop consuming without a word. Asks INFO, which managed services allow where they forbid CONFIG; of a Cluster,
- * every master. Waits until Redis answers.
+ * workers then stop consuming without a word. Also when the user may not ask it.
  */
 export async function refuseEvictingRedis(redis: RedisClient): Promise<void> {
-  if (!(redis instanceof Cluster)) return refuseUnlessKept(await redis.info('memory'), '')
-  if (redis.status !== 'ready') await once(redis, 'ready')
-  for (const master of redis.nodes('master')) {
-    const where = ` at ${master.options.host}:${master.options.port}`
-    refuseUnlessKept(await master.info('memory'), where)
-  }
-}
-
-function refuseUnlessKept(info: string, where: string): void {
-  const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1]
-  if (policy === 'noeviction') return
+  const policy = await evictingPolicy(redis).catch((error: unknown) => {
+    const refusal = error instanceof Error ? refusalOf(error) : undefined
+    if (refusal === undefined) throw error
+    throw new WorkerConfigError(`ULLAGE_REDIS_URL: ${refusal}`, { cause: error })
+  })
+  if (policy === undefined) return
   throw new WorkerConfigError(
-    `expected a Redis with maxmemory-policy noeviction, found ${policy ?? 'none in INFO memory'}${where}: any other lets it ` +
+    `expected a Redis with maxmemory-policy noeviction, found ${policy}: any other lets it ` +
       'drop jobs and locks; set "maxmemory-policy noeviction" in redis.conf or with CONFIG SET, then start the worker again',
   )
 }

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { heartbeat, hostAliveKey } from '@ullage/dump-job'
-import type { RedisClient } from './connect-redis.ts'
+import type { RedisClient } from '@ullage/redis-connection'
 import { errnoOf } from './errno-of.ts'
 import { WorkerConfigError } from './worker-config.ts'
 

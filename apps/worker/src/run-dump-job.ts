@@ -12,7 +12,7 @@ import {
 } from '@ullage/dump-job'
 import type { Traces } from '@ullage/traces'
 import { type Job, WaitingError } from 'bullmq'
-import type { RedisClient } from './connect-redis.ts'
+import type { RedisClient } from '@ullage/redis-connection'
 import type { Logger } from 'pino'
 import { raiseFence } from './attempt-fence.ts'
 import { descriptorPath } from './guest-folder.ts'

@@ -1,3 +1,4 @@
+import { redisSecretPaths } from '@ullage/redis-connection'
 import { type DestinationStream, pino } from 'pino'
 import { startWorker, type StartWorkerOptions } from './start-worker.ts'
 import { readWorkerConfig, WorkerConfigError } from './worker-config.ts'
@@ -15,7 +16,10 @@ export async function runWorker(
   stdout?: DestinationStream,
 ): Promise<void> {
   const config = readConfigOrExit()
-  const log = pino({ level: config.logLevel, base: { app: 'worker', host: config.host } }, stdout)
+  const log = pino(
+    { level: config.logLevel, base: { app: 'worker', host: config.host }, redact: [...redisSecretPaths] },
+    stdout,
+  )
   const fail = (what: string) => (error: unknown) => {
     log.fatal({ err: error }, what)
     log.flush(() => process.exit(1))

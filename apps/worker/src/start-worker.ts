@@ -11,12 +11,12 @@ import {
   pagesQueueName,
   queuePrefix,
 } from '@ullage/dump-job'
+import { connectRedis, type RedisConnection, RedisRefused } from '@ullage/redis-connection'
 import { openTraces } from '@ullage/traces'
 import { Queue, Worker } from 'bullmq'
 import type { Logger } from 'pino'
 import { announceHost } from './announce-host.ts'
 import { pruneFences } from './attempt-fence.ts'
-import { connectRedis } from './connect-redis.ts'
 import { type DescribedGuest, GuestFolder } from './guest-folder.ts'
 import { hearCancelOrders } from './hear-cancel-orders.ts'
 import { holdLock } from './hold-lock.ts'
@@ -29,6 +29,7 @@ import { runDumpJob, stopReasons } from './run-dump-job.ts'
 import { runPagesJob } from './run-pages-job.ts'
 import { serveWatch } from './serve-watch.ts'
 import { watchConsumption } from './watch-consumption.ts'
+import { watchEviction } from './watch-eviction.ts'
 import { type WorkerConfig, WorkerConfigError } from './worker-config.ts'
 import { WorkerMetrics } from './worker-metrics.ts'
 
@@ -105,7 +106,9 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   const endpoint = config.tracesEndpoint
   const traces =
     endpoint === undefined ? undefined : stack.use(await openTraces({ endpoint, service: 'ullage-worker', log }))
-  const redis = stack.adopt(connectRedis(config.redis, log), (redis) => redis.disconnect())
+  const connection = stack.use(connectRedis(config.redis, { whileAway: 'wait', log }))
+  await untilLetIn(connection)
+  const { redis } = connection
   await refuseEvictingRedis(redis)
   const instance = randomUUID()
   // Beside a folder that is shared there is a lock; what is prepared below is of the only worker of its host.
@@ -214,10 +217,17 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       stopped: () => isConsuming && !ending && [dumps, pages].some((each) => !each.isRunning() && !each.isPaused()),
     }),
   )
-  metrics.watch(watch, () => running.size)
+  const eviction = stack.use(watchEviction(redis, log))
+  const verdict = () => {
+    const found = watch.verdict()
+    if (!found.ready || eviction.policy === undefined) return found
+    const reason = `redis may drop jobs and locks: expected maxmemory-policy noeviction, found ${eviction.policy}`
+    return { ...found, ready: false, reason }
+  }
+  metrics.watch(watch, { running: () => running.size, mayEvict: () => eviction.policy !== undefined })
   if (config.listen) {
     const { registry } = metrics
-    const served = stack.use(await serveWatch({ listen: config.listen, registry, verdict: () => watch.verdict() }))
+    const served = stack.use(await serveWatch({ listen: config.listen, registry, verdict }))
     log.info({ url: served.url }, 'metrics and health are served')
   }
   options.onConsuming?.()
@@ -256,6 +266,16 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       closing ??= rest.disposeAsync()
       return closing
     },
+  }
+}
+
+/** Waits until Redis answers. Throws WorkerConfigError when it does not let this process in. */
+async function untilLetIn(connection: RedisConnection): Promise<void> {
+  try {
+    await connection.ready()
+  } catch (error) {
+    if (!(error instanceof RedisRefused)) throw error
+    throw new WorkerConfigError(`ULLAGE_REDIS_URL: ${error.message}`, { cause: error })
   }
 }
 

@@ -80,8 +80,11 @@ export class WorkerMetrics implements Disposable {
   }
 
   /** Adds what is known of the queue. */
-  watch(queue: ConsumptionWatch, running: () => number): void {
-    this.#gauge('ullage_worker_dumps_running', 'dumps that this worker makes now', running)
+  watch(queue: ConsumptionWatch, now: { running: () => number; mayEvict: () => boolean }): void {
+    this.#gauge('ullage_worker_dumps_running', 'dumps that this worker makes now', now.running)
+    this.#gauge('ullage_worker_redis_may_evict', '1 while Redis may drop jobs and locks, else 0', () =>
+      now.mayEvict() ? 1 : 0,
+    )
     this.#gauge('ullage_worker_jobs_waiting', 'jobs that waited for this host at the last look', () => queue.waiting)
     this.#gauge('ullage_worker_consuming', '1 while this worker takes jobs, else 0', () =>
       queue.verdict().ready ? 1 : 0,

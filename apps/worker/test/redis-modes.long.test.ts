@@ -1,13 +1,20 @@
 import { startRedisCluster, startRedisSentinels } from '@ullage/lab'
 import { afterEach, describe, expect, test } from 'vitest'
 import { DOUBLE, expectGoesOn, expectWholeWay, startOn } from './redis-set-checks.ts'
-import { until } from './start-service.ts'
+import { type Running, until } from './start-service.ts'
+
+const WATCHED = { ULLAGE_WORKER_LISTEN: '127.0.0.1:0' }
 
 let stack = new AsyncDisposableStack()
 afterEach(async () => {
   await stack.disposeAsync()
   stack = new AsyncDisposableStack()
 })
+
+async function readinessOf(worker: Running): Promise<{ ready: boolean; reason: string }> {
+  const url = /"url":"([^"]+)"/.exec(worker.log())?.[1] ?? ''
+  return (await (await fetch(`${url}/readyz`)).json()) as { ready: boolean; reason: string }
+}
 
 describe('Sentinel', () => {
   test('the whole way; the master is killed, and dumps go on with the one that takes its place', async () => {
@@ -18,6 +25,27 @@ describe('Sentinel', () => {
       await set.kill(master)
       await until('there is another master', async () => (await set.masters())[0] !== master)
     })
+  })
+
+  test('a replica that may evict takes the place of its master, and the worker says so', async () => {
+    const { set, service, worker } = await startOn(stack, startRedisSentinels(), WATCHED)
+    expect(await readinessOf(worker)).toEqual({ ready: true, reason: 'ok' })
+    const [master = 0] = await set.masters()
+    const replica = Number(/port=(\d+)/.exec(await set.ask(master, 'INFO', 'replication'))?.[1])
+    await set.ask(replica, 'CONFIG', 'SET', 'maxmemory-policy', 'volatile-ttl')
+    await set.kill(master)
+    await until(
+      () => `the worker says so: ${worker.log().slice(-2_000)}`,
+      () => worker.log().includes('"policy":"volatile-ttl"'),
+      120_000,
+    )
+    expect(await readinessOf(worker)).toEqual({
+      ready: false,
+      reason: 'redis may drop jobs and locks: expected maxmemory-policy noeviction, found volatile-ttl',
+    })
+    await set.ask(replica, 'CONFIG', 'SET', 'maxmemory-policy', 'noeviction')
+    await until('it is ready again', async () => (await readinessOf(worker)).ready, 60_000)
+    await expectWholeWay(service)
   })
 })
 

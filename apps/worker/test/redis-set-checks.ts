@@ -13,9 +13,13 @@ export interface OnRedisSet {
 }
 
 /** Starts both on the servers; `stack` ends them. */
-export async function startOn(stack: AsyncDisposableStack, starting: Promise<LabRedisSet>): Promise<OnRedisSet> {
+export async function startOn(
+  stack: AsyncDisposableStack,
+  starting: Promise<LabRedisSet>,
+  env: Readonly<Record<string, string>> = {},
+): Promise<OnRedisSet> {
   const set = stack.use(await starting)
-  const service = stack.use(await Service.start({ redisUrl: set.url }))
+  const service = stack.use(await Service.start({ redisUrl: set.url, env }))
   service.describeDouble('ok', 'succeed')
   service.describeDouble('ok-2', 'succeed')
   service.describeDouble('hang', 'hang')

@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Running, Service, until } from './start-service.ts'
 
@@ -45,6 +46,32 @@ test('a redis that is away makes it unready, not dead, and it is ready when redi
     process.kill(service.redis.pid, 'SIGCONT')
   }
   await until('the worker is ready', async () => (await status('/readyz')) === 200, 40_000)
+})
+
+test('a redis that is told to evict makes it unready while it does, and dumps are made all the same', async () => {
+  const redis = new Redis(service.redis.socketPath)
+  try {
+    await redis.config('SET', 'maxmemory-policy', 'allkeys-lru')
+    await until('the worker is unready', async () => (await status('/readyz')) === 503, 40_000)
+    expect(await (await fetch(`${url}/readyz`)).json()).toEqual({
+      ready: false,
+      reason: 'redis may drop jobs and locks: expected maxmemory-policy noeviction, found allkeys-lru',
+    })
+    const figures = await metrics()
+    expect(figures).toContain('ullage_worker_redis_may_evict 1\n')
+    // It takes jobs all the same.
+    expect(figures).toContain('ullage_worker_consuming 1\n')
+    expect(await status('/healthz')).toBe(200)
+    expect(worker.log()).toContain('"policy":"allkeys-lru","msg":"redis may drop jobs and locks: expected noeviction"')
+    const { id } = await service.dump({ guest: 'ok' })
+    await service.untilState(id, ['succeeded'])
+  } finally {
+    await redis.config('SET', 'maxmemory-policy', 'noeviction')
+    redis.disconnect()
+  }
+  await until('the worker is ready', async () => (await status('/readyz')) === 200, 40_000)
+  expect(await metrics()).toContain('ullage_worker_redis_may_evict 0\n')
+  expect(worker.log()).toContain('redis keeps jobs and locks again')
 })
 
 test('a host that is drained is ready for what is asked of it, and so it is when the drain ends', async () => {

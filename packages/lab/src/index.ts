@@ -1,4 +1,5 @@
 export { bootGuest } from './boot-guest.ts'
+export { CertificateAuthority } from './certificate-authority.ts'
 export { cacheFolder } from './cache-folder.ts'
 export { dumpByQemu } from './dump-by-qemu.ts'
 export { eras, requireEra, requireVmlinux } from './era.ts'
@@ -27,8 +28,9 @@ export { startRedis } from './start-redis.ts'
 export { type Fault, FaultProxy, kindOf } from './fault-proxy.ts'
 export { type LabS3, startS3 } from './start-s3.ts'
 export type { LabRedis } from './start-redis.ts'
-export { startRedisCluster, startRedisSentinels } from './start-redis-set.ts'
-export type { LabRedisSet } from './start-redis-set.ts'
+export type { RedisSecurity } from './redis-servers.ts'
+export { startRedisCluster, startRedisSentinels, startRedisServer } from './start-redis-set.ts'
+export type { LabRedisSet, RedisClusterOptions } from './start-redis-set.ts'
 export {
   hashOfPage,
   patternPage,

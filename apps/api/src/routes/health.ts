@@ -5,7 +5,7 @@ import type { Metrics } from '../metrics.ts'
 
 const readiness = z.object({ ready: z.boolean(), journal: z.string(), queue: z.string() }).meta({ id: 'Readiness' })
 
-export function healthRoutes(app: ZodInstance, { journal, fleet }: ApiParts, metrics: Metrics): void {
+export function healthRoutes(app: ZodInstance, { journal, fleet, refusal }: ApiParts, metrics: Metrics): void {
   app.get(
     '/healthz',
     {
@@ -30,10 +30,8 @@ export function healthRoutes(app: ZodInstance, { journal, fleet }: ApiParts, met
       },
     },
     async (_request, reply) => {
-      const [wrongJournal, wrongQueue] = [
-        await reasonOf(async () => journal.check()),
-        await reasonOf(() => fleet.hosts()),
-      ]
+      const wrongJournal = await reasonOf(async () => journal.check())
+      const wrongQueue = refusal?.() ?? (await reasonOf(() => fleet.hosts()))
       const ready = !wrongJournal && !wrongQueue
       return reply.code(ready ? 200 : 503).send({ ready, journal: wrongJournal ?? 'ok', queue: wrongQueue ?? 'ok' })
     },

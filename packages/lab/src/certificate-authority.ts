@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** An authority of its own in `folder`, made by openssl. */
-export class Authority {
+export class CertificateAuthority {
   readonly #folder: string
   readonly #name: string
 
