@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DumpResource } from '@ullage/dump-job'
+import { bootGuest, type LabGuest } from '@ullage/lab'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { SmallDisk } from './faults/small-disk.ts'
 import { keptGuest } from './kept-guest.ts'
@@ -47,6 +48,9 @@ async function start(options: {
     ...(options.main && { main: options.main }),
     env: {
       ULLAGE_CONCURRENCY: '2',
+      // No pages are copied, so that a guest stands still for as long as its dump is written.
+      ULLAGE_DUMP_MEMORY_BYTES: '0',
+      ULLAGE_DUMP_THREADS: '1',
       ULLAGE_FREE_BYTES: String(KEEP_FREE),
       ULLAGE_SPOOL_DIR: spool.folder,
       ...(options.encrypted && { ULLAGE_KEY_FILE: keyFile }),
@@ -77,10 +81,14 @@ function release(name: string): void {
   writeFileSync(join(files, name), '')
 }
 
+async function untilWritten(service: Service, { id }: DumpResource): Promise<void> {
+  await until('it is written', async () => (await service.show(id)).progress?.stage === 'write')
+}
+
 /** A dump that is written, and another one that waits for its room. */
 async function oneWritesOneWaits({ service, worker }: Bench, one: string, other: string) {
   const writing = await service.dump({ guest: one })
-  await until('it is written', async () => (await service.show(writing.id)).progress?.stage === 'write')
+  await untilWritten(service, writing)
   const waiting = await service.dump({ guest: other })
   await until(
     () => `the other one waits: ${worker.log()}`,
@@ -183,3 +191,54 @@ test.each([false, true])(
     await service.untilState((await service.dump({ guest: 'kept' })).id, ['succeeded'])
   },
 )
+
+describe('a live guest', () => {
+  let guest: LabGuest
+  let bench: Bench
+  beforeAll(async () => {
+    guest = await bootGuest({ era: 'bookworm', memMiB: 192, balloonMiB: 64, fillMiB: 32 })
+    const live = { backend: 'virtio-balloon', source: { kind: 'qmp', socket: guest.qmpSocket } }
+    bench = await start({ guests: { live, kept: await keptGuest() }, artifactsBytes: 96 * MIB })
+  })
+  afterAll(async () => {
+    await bench?.[Symbol.asyncDispose]()
+    await guest?.[Symbol.asyncDispose]()
+  })
+
+  test('runs while its dump waits for space, and when that is cancelled', async () => {
+    const { service, worker } = bench
+    const writing = await service.dump({ guest: 'kept', level: 1, compression: 'zlib' })
+    await untilWritten(service, writing)
+    const pid = Number(/"pid":(\d+),"msg"/.exec(saidOf(worker, writing, 'dump process started') ?? '')?.[1])
+    process.kill(pid, 'SIGSTOP')
+    try {
+      const waiting = await service.dump({ guest: 'live', level: 0 })
+      await until(
+        () => `it waits: ${worker.log()}`,
+        () => saidOf(worker, waiting, 'the dump waits for free space') !== undefined,
+      )
+      expect(await guest.status()).toBe('running')
+      await service.request(waiting.links.self, { method: 'DELETE' })
+      await service.untilState(waiting.id, ['cancelled'])
+      expect(await guest.status()).toBe('running')
+    } finally {
+      process.kill(pid, 'SIGCONT')
+    }
+    await service.untilState(writing.id, ['succeeded'])
+    await service.request(writing.links.self, { method: 'DELETE' })
+  })
+
+  test('runs again when its dump has come to the floor', async () => {
+    const { service, artifacts } = bench
+    artifacts.fill(KEEP_FREE + 4 * MIB)
+    const { id } = await service.dump({ guest: 'live', level: 0, compression: 'zlib' })
+    await until('it stands still', async () => (await guest.status()) === 'paused')
+    const { failure } = await service.untilState(id, ['failed'])
+    expect(failure).toMatchObject({ code: 'NO_SPACE', message: expect.stringContaining('bytes were written since') })
+    expect(await guest.status()).toBe('running')
+    expect(bench.least()).toBeGreaterThanOrEqual(KEEP_FREE - ONE_WRITE)
+    artifacts.clear()
+    expect(service.files()).toEqual([])
+    await service.untilState((await service.dump({ guest: 'live' })).id, ['succeeded'])
+  })
+})
