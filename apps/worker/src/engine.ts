@@ -23,6 +23,8 @@ export interface EngineDumpOptions extends DumpOptions {
   /** What pages of a paused guest may take in memory, in bytes; the engine's own limit when left out. */
   readonly memoryBytes?: number
   readonly dryRun: boolean
+  /** Asked once whether there is room for what the artifact takes, in bytes, while nobody stands still. */
+  readonly admit?: (need: { readonly atLeastBytes: number; readonly atMostBytes: number }) => Promise<void>
   /** Told of the artifact while it is written. */
   readonly follower?: WriteFollower
   readonly signal?: AbortSignal

@@ -1,8 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import type { DumpProgress } from '@ullage/dump-job'
 import type { Logger } from 'pino'
-import { cancelMessage, type ChildMessage, childMessage, type ChildTask } from './child-protocol.ts'
+import { admitDump } from './admit-dump.ts'
+import { type ChildMessage, childMessage, type ChildOrder, type ChildTask, type SpaceNeed } from './child-protocol.ts'
 import { AttemptError } from './job-failure.ts'
+import type { SpaceClaim } from './space-ledger.ts'
 
 /** How long a child that was asked to end may take, in milliseconds. */
 const END_WITHIN_MS = 10_000
@@ -16,6 +18,8 @@ export interface RunChildOptions {
   readonly silenceMs: number
   readonly log: Logger
   readonly signal?: AbortSignal
+  /** Where what it needs is reserved, before it writes; without, it may write what it wants. The caller's to dispose of. */
+  readonly space?: SpaceClaim
   readonly onProgress?: (progress: DumpProgress) => void
   readonly onStart?: (pid: number) => void
 }
@@ -48,8 +52,24 @@ export async function runChild(task: ChildTask, options: RunChildOptions): Promi
     child.kill('SIGKILL')
   }, options.silenceMs)
   let overdue: NodeJS.Timeout | undefined
+  const order = (what: ChildOrder) => {
+    if (child.connected) child.send(what, ignoreUnheard)
+  }
+  const isOver = new AbortController()
+  const admit = async (needs: readonly SpaceNeed[]) => {
+    const answer = await admitDump(needs, {
+      space: options.space,
+      signal: AbortSignal.any([isOver.signal, ...(signal ? [signal] : [])]),
+      log,
+      // It is silent because it waits for us.
+      onWait: () => silence.refresh(),
+    })
+    if (!answer || isOver.signal.aborted) return
+    silence.refresh()
+    order(answer)
+  }
   const cancel = () => {
-    if (child.connected) child.send(cancelMessage, ignoreUnheard)
+    order({ order: 'cancel' })
     overdue = setTimeout(() => child.kill('SIGKILL'), END_WITHIN_MS)
   }
   child.on('message', (text) => {
@@ -60,8 +80,16 @@ export async function runChild(task: ChildTask, options: RunChildOptions): Promi
       return
     }
     silence.refresh()
-    if (message.data.say === 'progress') options.onProgress?.(message.data.progress)
-    else last = message.data
+    switch (message.data.say) {
+      case 'progress':
+        return options.onProgress?.(message.data.progress)
+      case 'needs':
+        return void admit(message.data.needs)
+      case 'left':
+        return options.space?.left(message.data.left)
+      default:
+        last = message.data
+    }
   })
 
   try {
@@ -74,6 +102,7 @@ export async function runChild(task: ChildTask, options: RunChildOptions): Promi
     const how = await ended
     return judge({ last, how, silent, aborted: signal?.aborted ?? false, silenceMs: options.silenceMs })
   } finally {
+    isOver.abort()
     signal?.removeEventListener('abort', cancel)
     clearTimeout(silence)
     clearTimeout(overdue)

@@ -8,6 +8,7 @@ import { type Job, WaitingError } from 'bullmq'
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type DumpJobContext, runDumpJob, stopReasons } from './run-dump-job.ts'
+import { SpaceLedger } from './space-ledger.ts'
 import { readWorkerConfig } from './worker-config.ts'
 import { WorkerMetrics } from './worker-metrics.ts'
 
@@ -37,6 +38,7 @@ function run(store: Partial<ArtifactStore>, signal = new AbortController().signa
     log,
     announce: () => undefined,
     metrics: new WorkerMetrics(),
+    space: new SpaceLedger({ keepFreeBytes: 0 }),
   }
   return runDumpJob(context as DumpJobContext, job as unknown as Job, 'token', signal)
 }

@@ -20,6 +20,7 @@ import { AttemptError, toJobError } from './job-failure.ts'
 import { lateSignal } from './late-signal.ts'
 import { relayProgress } from './relay-progress.ts'
 import { runChild } from './run-child.ts'
+import type { SpaceLedger } from './space-ledger.ts'
 import { type AttemptTrace, traceAttempt } from './trace-attempt.ts'
 import type { WorkerConfig } from './worker-config.ts'
 import type { WorkerMetrics } from './worker-metrics.ts'
@@ -42,6 +43,8 @@ export interface DumpJobContext {
   /** Tells whoever shows the job that it changed. */
   readonly announce: (job: string) => void
   readonly metrics: WorkerMetrics
+  /** What all dumps of this worker may write. */
+  readonly space: SpaceLedger
   /** Left out, attempts are not traced. */
   readonly traces?: Traces | undefined
 }
@@ -105,6 +108,8 @@ async function makeAttempt(
     queuedMs: job.timestamp,
     attempt: job.attemptsStarted,
   })
+  // Given back last, when what the attempt leaves has been removed.
+  using space = context.space.claim()
   const attempt = await artifacts.begin(asked.dump, signal)
   const relay = relayProgress(job, (id) => context.announce(id), log)
   try {
@@ -119,6 +124,7 @@ async function makeAttempt(
         guardianScope: config.guardianScope,
         output: attempt.output,
         delivery: attempt.delivery,
+        keepFreeBytes: config.keepFreeBytes,
         options: asked.options,
         ...(config.threads !== undefined && { threads: config.threads }),
         ...(config.memoryBytes !== undefined && { memoryBytes: config.memoryBytes }),
@@ -128,6 +134,7 @@ async function makeAttempt(
         silenceMs: config.silenceMs,
         log,
         signal,
+        space,
         onProgress: (progress: DumpProgress) => {
           if (progress.stage === 'store') trace?.stores()
           relay.report(progress)

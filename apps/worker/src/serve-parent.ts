@@ -3,7 +3,15 @@ import { basename, dirname, join } from 'node:path'
 import { startDelivery } from '@ullage/artifact-store'
 import { type DumpProgress, publishedFiles } from '@ullage/dump-job'
 import { setParentDeathSignal } from '@ullage/native'
-import { cancelMessage, type ChildMessage, childMessage, type ChildTask, childTask } from './child-protocol.ts'
+import {
+  type ChildMessage,
+  childMessage,
+  childOrder,
+  type ChildTask,
+  childTask,
+  type SpaceNeed,
+} from './child-protocol.ts'
+import { DumpSpace } from './dump-space.ts'
 import type { Engine, Owned } from './engine.ts'
 import { errnoOf } from './errno-of.ts'
 import { lockDescriptor } from './lock-descriptor.ts'
@@ -32,16 +40,37 @@ export function serveParent<Descriptor extends Owned, Guest extends AsyncDisposa
   process.once('disconnect', () => process.exit(1))
 
   const cancelled = new AbortController()
+  const admitted = Promise.withResolvers<void>()
+  // Whoever waits for it hears of a refusal.
+  admitted.promise.catch(() => undefined)
   process.on('message', (message) => {
-    if (isCancel(message)) return cancelled.abort()
-    answer(engine, childTask.parse(message), cancelled.signal).catch(toFailed).then(sayLast)
+    const { data: order } = childOrder.safeParse(message)
+    switch (order?.order) {
+      case 'cancel':
+        cancelled.abort()
+        return admitted.reject(cancelled.signal.reason)
+      case 'goOn':
+        return admitted.resolve()
+      case 'refuse':
+        return admitted.reject(Object.assign(new Error(order.message), { code: order.code }))
+    }
+    const orders = { signal: cancelled.signal, admitted: admitted.promise }
+    answer(engine, childTask.parse(message), orders).catch(toFailed).then(sayLast)
   })
+}
+
+/** What the parent may say later. */
+interface Orders {
+  /** Aborted when it wants an end. */
+  readonly signal: AbortSignal
+  /** Settled when it has decided about what was asked for, or wants an end. */
+  readonly admitted: Promise<void>
 }
 
 async function answer<Descriptor extends Owned, Guest extends AsyncDisposable>(
   engine: Engine<Descriptor, Guest>,
   task: ChildTask,
-  signal: AbortSignal,
+  { signal, admitted }: Orders,
 ): Promise<ChildMessage> {
   // Telling pages pauses nobody, so there is nobody to guard.
   const guardianScope = task.task === 'dump' ? task.guardianScope : 'session'
@@ -56,6 +85,16 @@ async function answer<Descriptor extends Owned, Guest extends AsyncDisposable>(
     return childMessage.parse({ say: 'pages', pages: JSON.parse(JSON.stringify(pages)) })
   }
   const onProgress = throttle((progress) => say({ say: 'progress', progress }))
+  const space = new DumpSpace({
+    output: task.output,
+    delivery: task.delivery,
+    keepFreeBytes: task.keepFreeBytes,
+    ask: (needs: SpaceNeed[]) => {
+      say({ say: 'needs', needs })
+      return admitted
+    },
+    tell: (left) => say({ say: 'left', left }),
+  })
   await using underWay = await startDelivery(task.delivery, signal)
   const report = await engine.dumpGuest(guest, {
     ...task.options,
@@ -65,10 +104,18 @@ async function answer<Descriptor extends Owned, Guest extends AsyncDisposable>(
     ...(task.memoryBytes !== undefined && { memoryBytes: task.memoryBytes }),
     dryRun: false,
     signal,
-    onProgress,
-    ...(underWay.follower && { follower: underWay.follower }),
+    onProgress: (progress) => {
+      if (progress.stage === 'verify') space.written()
+      onProgress(progress)
+    },
+    admit: space.admit,
+    follower: space.follower(underWay.follower),
   })
-  const delivered = await underWay.finish(task.output, (done, total) => onProgress({ stage: 'store', done, total }))
+  await space.store()
+  const delivered = await underWay.finish(task.output, (done, total) => {
+    space.stored(done)
+    onProgress({ stage: 'store', done, total })
+  })
   const said = childMessage.parse({ say: 'dumped', report: JSON.parse(JSON.stringify(report)), delivered })
   // The folder is the attempt's own and gets another name; clients have no use for either.
   if (said.say === 'dumped') said.report.artifact.file = basename(said.report.artifact.file)
@@ -80,12 +127,6 @@ function requireTenant({ tenant = null }: Owned, { guest, tenant: expected }: Ch
   if (tenant === expected) return
   const message = `guest ${guest} no longer belongs to whom it did when this was accepted; ask again`
   throw Object.assign(new Error(message), { code: 'GUEST_NOT_FOUND' })
-}
-
-function isCancel(message: unknown): boolean {
-  return (
-    typeof message === 'object' && message !== null && 'cancel' in message && message.cancel === cancelMessage.cancel
-  )
 }
 
 /** An error as the parent hears it: the code it carries, and its sentence. Its stack goes to stderr when it has no code. */

@@ -27,6 +27,7 @@ import { refuseEvictingRedis } from './refuse-evicting-redis.ts'
 import { refuseSecondWorker } from './refuse-second-worker.ts'
 import { runDumpJob, stopReasons } from './run-dump-job.ts'
 import { runPagesJob } from './run-pages-job.ts'
+import { SpaceLedger } from './space-ledger.ts'
 import { serveWatch } from './serve-watch.ts'
 import { watchConsumption } from './watch-consumption.ts'
 import { watchEviction } from './watch-eviction.ts'
@@ -138,7 +139,8 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     if (dumps.cancelJob(job, stopReasons.lockLost)) log.error({ job }, 'the lock is lost: the attempt is ended')
   }
   const metrics = stack.use(new WorkerMetrics())
-  const context = { config, redis, artifacts, childModule, log, announce, metrics, traces }
+  const space = new SpaceLedger({ keepFreeBytes: config.keepFreeBytes })
+  const context = { config, redis, artifacts, childModule, log, announce, metrics, space, traces }
   const dumps = new Worker(
     dumpQueueName(host),
     async (job, token, signal) => {

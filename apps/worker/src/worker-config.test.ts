@@ -23,6 +23,7 @@ test('what is not set has a default', () => {
     concurrency: 1,
     threads: undefined,
     memoryBytes: undefined,
+    keepFreeBytes: 1_073_741_824,
     rememberedMs: 2_592_000_000,
     lockMs: 30_000,
     silenceMs: 600_000,

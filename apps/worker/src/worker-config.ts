@@ -12,6 +12,9 @@ const folder = z
   .transform((path) => resolve(path))
 const seconds = (least: number, most: number) => z.coerce.number().int().min(least).max(most)
 
+/** Little beside any dump's disk, and enough for logs and journals of others that write there to go on until somebody comes. */
+const DEFAULT_FREE_BYTES = 1024 ** 3
+
 /** The worker's settings, by the environment variables that hold them. */
 const environment = z.object({
   ULLAGE_REDIS_URL: redisAddress,
@@ -27,6 +30,12 @@ const environment = z.object({
     .min(0)
     .max(2 ** 42)
     .optional(),
+  ULLAGE_FREE_BYTES: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(2 ** 50)
+    .default(DEFAULT_FREE_BYTES),
   ULLAGE_FORGET_HOST_DAYS: z.coerce.number().int().min(1).max(3_650).default(30),
   ULLAGE_LOCK_SECONDS: seconds(2, 3_600).default(30),
   ULLAGE_SILENCE_SECONDS: seconds(10, 86_400).default(600),
@@ -77,6 +86,8 @@ export function readWorkerConfig(env: Readonly<Record<string, string | undefined
     threads: data.ULLAGE_DUMP_THREADS,
     /** What pages of one paused guest may take in memory, to be compressed when it runs again; undefined likewise. */
     memoryBytes: data.ULLAGE_DUMP_MEMORY_BYTES,
+    /** What dumps leave free on each file system that they are written to. */
+    keepFreeBytes: data.ULLAGE_FREE_BYTES,
     /** How long this host and its guests are remembered after the last heartbeat. */
     rememberedMs: data.ULLAGE_FORGET_HOST_DAYS * 24 * 3600 * 1000,
     lockMs: data.ULLAGE_LOCK_SECONDS * 1000,

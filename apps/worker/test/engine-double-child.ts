@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { open, readFile, rm, writeFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { WriteFollower } from '@ullage/artifact-store'
 import { z } from 'zod'
 import { serveParent } from '../src/serve-parent.ts'
 
@@ -28,6 +30,10 @@ const descriptor = z.object({
     .min(1),
   /** File in which attempts are counted. */
   counter: z.string(),
+  /** What the artifact is said to take and takes, in bytes, and a file that has to be there before it is finished. */
+  space: z
+    .strictObject({ atLeastBytes: z.int(), atMostBytes: z.int(), writtenBytes: z.int(), until: z.string().optional() })
+    .optional(),
 })
 type Descriptor = z.infer<typeof descriptor>
 type Guest = Descriptor & AsyncDisposable
@@ -39,6 +45,10 @@ const LONG_MS = 8_000
 
 const CONTENT = Buffer.from('what the double dumps')
 
+/** What is written at a time of an artifact that takes space, in bytes, and how long that takes besides, in milliseconds. */
+const PIECE = Buffer.alloc(1 << 20, 1)
+const PIECE_MS = 10
+
 serveParent<Descriptor, Guest>({
   async loadDescriptor(path) {
     return descriptor.parse(JSON.parse(await readFile(path, 'utf8')))
@@ -46,9 +56,12 @@ serveParent<Descriptor, Guest>({
   async openGuest(found) {
     return { ...found, [Symbol.asyncDispose]: async () => undefined }
   },
-  async dumpGuest(guest, { output, signal, onProgress, level, compression, format, trust }) {
+  async dumpGuest(guest, { output, admit, follower, signal, onProgress, level, compression, format, trust }) {
     const attempt = await countAttempt(guest.counter)
     const ending = guest.attempts[Math.min(attempt, guest.attempts.length) - 1]
+    const { atLeastBytes, atMostBytes } = guest.space ?? { atLeastBytes: 0, atMostBytes: CONTENT.length }
+    await admit?.({ atLeastBytes, atMostBytes })
+    follower?.begin({ path: output, atMostBytes })
     await writeFile(output, CONTENT.subarray(0, 5))
     onProgress?.({ stage: 'write', done: attempt, total: 10 })
     if (ending === 'crash') process.kill(process.pid, 'SIGSEGV')
@@ -60,13 +73,16 @@ serveParent<Descriptor, Guest>({
     try {
       if (ending === 'hang') await beat(onProgress, signal, Number.POSITIVE_INFINITY)
       if (ending === 'slow') await beat(onProgress, signal, SLOW_MS)
+      if (guest.space) await writePieces(output, guest.space.writtenBytes, follower)
+      while (guest.space?.until !== undefined && !existsSync(guest.space.until)) await beat(onProgress, signal, 100)
       if (ending === 'silent') await delay(1e8, undefined, signal ? { signal } : {})
     } catch (error) {
       await rm(output)
       throw error
     }
     if (ending === 'long') await delay(LONG_MS)
-    await writeFile(output, CONTENT)
+    if (!guest.space) await writeFile(output, CONTENT)
+    onProgress?.({ stage: 'verify', done: 1, total: 1 })
     return reportOf(output, { level, compression, format, trust })
   },
   async pagesOf() {
@@ -87,6 +103,15 @@ async function beat(
   for (let done = 0; performance.now() < end; done++) {
     onProgress?.({ stage: 'write', done, total: 1e6 })
     await delay(50, undefined, signal ? { signal } : {})
+  }
+}
+
+async function writePieces(output: string, bytes: number, follower: WriteFollower | undefined): Promise<void> {
+  await using file = await open(output, 'w')
+  for (let at = 0; at < bytes; at += PIECE.length) {
+    await file.write(PIECE, 0, Math.min(PIECE.length, bytes - at), at)
+    follower?.wrote(at, Math.min(PIECE.length, bytes - at))
+    await delay(PIECE_MS)
   }
 }
 

@@ -1,10 +1,12 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { dumpOptions } from '@ullage/dump-job'
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runChild } from '../src/run-child.ts'
+import { type SpaceClaim, SpaceLedger } from '../src/space-ledger.ts'
 import { isAlive, until } from './start-service.ts'
 
 /** The process of one dump, with a double of the engine in it. */
@@ -20,7 +22,7 @@ afterAll(() => rmSync(folder, { recursive: true }))
 
 function dump(
   attempt: string,
-  options: { signal?: AbortSignal; silenceMs?: number; tenant?: string; askedFor?: string } = {},
+  options: { signal?: AbortSignal; silenceMs?: number; tenant?: string; askedFor?: string; space?: SpaceClaim } = {},
 ) {
   const name = `guest-${asked++}`
   const descriptor = join(folder, `${name}.json`)
@@ -42,6 +44,7 @@ function dump(
       guardianScope: 'session',
       output,
       delivery: { kind: 'inPlace' },
+      keepFreeBytes: 0,
       options: dumpOptions.parse({}),
     },
     {
@@ -53,6 +56,7 @@ function dump(
       },
       onProgress: ({ stage }) => progress.push(stage),
       ...(options.signal && { signal: options.signal }),
+      ...(options.space && { space: options.space }),
     },
   )
   return { answer, output, progress, pid: () => pid }
@@ -62,7 +66,7 @@ test('a child that did its work is gone when its answer is here', async () => {
   const { answer, pid, progress } = dump('succeed')
   expect(await answer).toMatchObject({ say: 'dumped', report: { schema: 'ullage.report/1' } })
   expect(isAlive(pid())).toBe(false)
-  expect(progress).toEqual(['write'])
+  expect(progress).toEqual(['write', 'verify'])
 })
 
 test.each([
@@ -128,4 +132,76 @@ test.each([
 test('a guest is dumped for the tenant to whom it belongs', async () => {
   const { answer } = dump('succeed', { tenant: 'acme', askedFor: 'acme' })
   expect(await answer).toMatchObject({ say: 'dumped' })
+})
+
+/** A claim in a ledger in which another dump has all the space there is, and how often it had to wait. */
+async function claimOfFull() {
+  const look = async () => ({ fileSystem: 0, freeBytes: 1_000 })
+  const ledger = new SpaceLedger({ keepFreeBytes: 0, lookEveryMs: 50, look })
+  const other = ledger.claim()
+  const needs = [{ folder: '/', atLeastBytes: 0, atMostBytes: 1_000 }]
+  await other.reserve(needs, { signal: new AbortController().signal })
+  const claim = ledger.claim()
+  const waits = { count: 0 }
+  const space: SpaceClaim = {
+    reserve: (asked, { onWait, ...options }) =>
+      claim.reserve(asked, {
+        ...options,
+        onWait: (why) => {
+          waits.count++
+          onWait?.(why)
+        },
+      }),
+    left: (left) => claim.left(left),
+    [Symbol.dispose]: () => claim[Symbol.dispose](),
+  }
+  return { other, ledger, space, waits }
+}
+
+test('a child that waits for space is not taken for silent, and works when there is some', async () => {
+  const { other, space, waits } = await claimOfFull()
+  const silenceMs = 10_000
+  const { answer, progress } = dump('succeed', { silenceMs, space })
+  const ended = answer.catch((error: unknown) => error)
+  await until('it waits', () => waits.count > 0)
+  await delay(silenceMs + 1_000)
+  expect(progress).toEqual([])
+  other[Symbol.dispose]()
+  expect(await ended).toMatchObject({ say: 'dumped' })
+})
+
+test('a child that dies while it waits for space gives its turn away', async () => {
+  const { other, ledger, space, waits } = await claimOfFull()
+  const { answer, pid } = dump('succeed', { space })
+  const ended = answer.catch((error: unknown) => error)
+  await until('it waits', () => waits.count > 0)
+  process.kill(pid(), 'SIGKILL')
+  expect(await ended).toMatchObject({ failure: { code: 'CHILD_DIED' } })
+  other[Symbol.dispose]()
+  const next = dump('succeed', { space: ledger.claim() })
+  expect(await next.answer).toMatchObject({ say: 'dumped' })
+})
+
+test('a child that is cancelled while it waits for space ends in order', async () => {
+  const { space, waits } = await claimOfFull()
+  const cancel = new AbortController()
+  const { answer, output } = dump('succeed', { signal: cancel.signal, space })
+  const ended = answer.catch((error: unknown) => error)
+  await until('it waits', () => waits.count > 0)
+  const start = performance.now()
+  cancel.abort()
+  expect(await ended).toMatchObject({ failure: { code: 'CANCELLED' } })
+  // It was not killed.
+  expect(performance.now() - start).toBeLessThan(9_000)
+  expect(existsSync(output)).toBe(false)
+})
+
+test('a child for which there is no space says why', async () => {
+  const look = async () => ({ fileSystem: 0, freeBytes: 0 })
+  const ledger = new SpaceLedger({ keepFreeBytes: 1, look })
+  const { answer, output } = dump('succeed', { space: ledger.claim() })
+  await expect(answer).rejects.toMatchObject({
+    failure: { code: 'NO_SPACE', message: expect.stringMatching(/^the dump takes 0 to 21 bytes where .+, 0 are free/) },
+  })
+  expect(existsSync(output)).toBe(false)
 })

@@ -1,11 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { verifyArtifact } from '@ullage/dump'
 import type { DumpResource } from '@ullage/dump-job'
-import { FaultProxy, type LabS3, startS3, unpackFixture } from '@ullage/lab'
+import { FaultProxy, type LabS3, startS3 } from '@ullage/lab'
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
+import { keptGuest } from './kept-guest.ts'
 import { Service } from './start-service.ts'
 
 /** For whatever a test writes. */
@@ -28,16 +29,6 @@ afterAll(async () => {
   await server[Symbol.asyncDispose]()
   rmSync(files, { recursive: true })
 })
-
-async function keptGuest(): Promise<object> {
-  const { descriptor } = await unpackFixture('virtio-v6.12-balloon')
-  const at = (name: string) => join(dirname(descriptor), name)
-  const { source, ...rest } = JSON.parse(readFileSync(descriptor, 'utf8')) as {
-    source: { regions: { file: string }[]; backing: string; notes: string }
-  }
-  const regions = source.regions.map((region) => ({ ...region, file: at(region.file) }))
-  return { ...rest, source: { ...source, regions, backing: at(source.backing), notes: at(source.notes) } }
-}
 
 /** What the test at hand has started. */
 export let service: Service

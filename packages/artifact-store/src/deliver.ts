@@ -15,8 +15,8 @@ export interface DeliveryUnderWay extends AsyncDisposable {
   /** For whoever writes the file, so that what is finished of it goes meanwhile; undefined where nothing can. */
   readonly follower: WriteFollower | undefined
   /**
-   * The file is finished and stands at `output`. Resolves when it is where it is kept. Told stored bytes done, of how many.
-   * Throws StoreError.
+   * The file is finished and stands at `output`. Resolves when it is where it is kept. Told stored bytes done, of how many;
+   * what `onProgress` throws ends it where the file is encrypted. Throws StoreError.
    */
   finish(output: string, onProgress?: (done: number, total: number) => void): Promise<Delivered>
 }

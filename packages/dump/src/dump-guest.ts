@@ -2,30 +2,25 @@ import { openCodec, type PageCodec } from '@ullage/native'
 import type { OpenGuest } from '@ullage/offline-query'
 import { startElf, startFlattened, startKdump, type VmcoreSummary, type VmcoreWriter, pageFlags } from '@ullage/vmcore'
 import { resolve } from 'node:path'
+import { Admission } from './admission.ts'
 import { buildReport } from './build-report.ts'
+import { classifyGuest } from './classify-guest.ts'
 import { CompressPool } from './compress-pool.ts'
 import { DumpError } from './dump-error.ts'
 import { checkOptions, type DumpOptions } from './dump-options.ts'
-import { estimateArtifact } from './estimate.ts'
-import { examineGuest } from './examine-guest.ts'
 import { followedSink } from './followed-sink.ts'
 import { figuresOf, type GuestFigures } from './guest-figures.ts'
 import { hashFile } from './hash-file.ts'
 import { LocalArtifact, refuseUnlessFree } from './local-artifact.ts'
 import type { DumpSource } from './dump-source.ts'
 import { ReadyStore } from './page-store.ts'
-import { refuseUnlessPv, rewriteGuest } from './pv-tables/rewrite-guest.ts'
-import { type Rehearsal, rehearse } from './rehearse.ts'
+import { refuseUnlessPv } from './pv-tables/rewrite-guest.ts'
+import { type Rehearsal, rehearse, SPARE_BYTES } from './rehearse.ts'
 import type { DumpReport } from './report.ts'
-import { usableNotes } from './usable-notes.ts'
 import { effectiveLevel, levelBits } from './verdict.ts'
 import { type VerifiedArtifact, verifyArtifact } from './verify-artifact.ts'
 import { vmcoreFramesOf, vmcoreHeaderOf } from './vmcore-of-plan.ts'
-import { withVmcoreinfo } from './vmcoreinfo-note.ts'
 import { writePages } from './write-pages.ts'
-
-/** Pages that a guest may come to use between its rehearsal and its pause. */
-const SPARE_BYTES = 4 << 20
 
 /**
  * Dumps one guest: pauses it, asks both witnesses, writes what both say is there, resumes it, reads everything back,
@@ -33,7 +28,7 @@ const SPARE_BYTES = 4 << 20
  * OfflineError, or the signal's reason.
  */
 export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise<DumpReport> {
-  const started = performance.now()
+  const begun = performance.now()
   checkOptions(options)
   const signal = options.signal ? { signal: options.signal } : {}
   const { output, reportPath } = pathsOf(options)
@@ -41,8 +36,7 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   if (options.pvTables !== 'keep') refuseUnlessPv(guest, options.pvTables)
   if (reportPath !== undefined) await refuseUnlessFree(reportPath)
   await using artifact = options.dryRun || output === undefined ? undefined : await LocalArtifact.create(output)
-  // A file system that does not answer is not waited for while the guest stands still.
-  const freeBytes = await artifact?.freeBytes()
+  const admission = artifact && new Admission(artifact, options.admit)
   // Threads start while the guest is looked at.
   await using pool = artifact && new CompressPool({ jobs: options.jobs, codec: codec?.name })
   let rehearsal: Rehearsal | undefined
@@ -50,37 +44,25 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
   const beforeStop = async () => {
     await pool?.ready
     rehearsal = await rehearse(guest, options)
+    if (await admission?.ask(rehearsal.need)) rehearsal = await rehearse(guest, options)
     if (pool) makeReady(store, rehearsal.writeBytes, options.memoryBytes)
   }
   await using lease = options.live ? undefined : await guest.pause({ ...signal, beforeStop })
 
   const before = await figuresOf(guest, signal)
-  options.onProgress?.({ stage: 'classify', done: 0, total: 1 })
-  const { elfNotes: guestNotes, cpus } = await guest.notes(signal)
-  const asked = await examineGuest(guest, {
-    ...options,
-    elfNotes: guestNotes,
-    expectVcpus: guest.identity.kind === 'live',
-    likelyVmcoreinfoPfn: rehearsal?.vmcoreinfoPfn,
-  })
-  const usable = usableNotes(guestNotes)
-  const examined = { ...asked, warnings: [...asked.warnings, ...usable.warnings] }
+  const classify = () => classifyGuest(guest, options, rehearsal?.vmcoreinfoPfn)
+  let classifiedGuest = await classify()
+  // Nobody stands still by us. What was decided of a guest that may run is decided again after it has waited.
+  const mayWait = lease?.mode !== 'paused'
+  if (mayWait && (await admission?.ask(classifiedGuest.estimate)) && guest.identity.kind === 'live') {
+    classifiedGuest = await classify()
+  }
+  const { examined, cpus, source, rewritten, estimate } = classifiedGuest
   const { word } = examined
-  const elfNotes = word.linux ? withVmcoreinfo(usable.elfNotes, word.linux.vmcoreinfo.text) : usable.elfNotes
-  const kept: DumpSource = { memory: examined.memory, plan: examined.plan, elfNotes }
-  const rewritten =
-    options.pvTables === 'keep'
-      ? undefined
-      : rewriteGuest(guest, kept, { mode: options.pvTables, rootPfn: word.linux?.rootPfn, ...signal })
-  const source = rewritten ?? kept
+  // Waiting for room is no part of the dump's own time.
+  const started = begun + (admission?.tookMs ?? 0)
   const classified = performance.now()
   options.onProgress?.({ stage: 'classify', done: 1, total: 1 })
-  const estimate = estimateArtifact(source.plan, {
-    frameBytes: source.memory.frameBytes,
-    format: options.format,
-    compressible: codec !== undefined,
-    notesBytes: source.elfNotes.length,
-  })
 
   let after: GuestFigures | undefined
   let pausedMs = 0
@@ -106,7 +88,7 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
     return planned
   }
 
-  refuseUnlessFits(artifact.path, { atLeastBytes: estimate.atLeastBytes, freeBytes })
+  refuseUnlessFits(artifact.path, { atLeastBytes: estimate.atLeastBytes, freeBytes: admission?.freeBytes })
   const level = effectiveLevel(examined.policy)
   const { compression } = options
   const header = vmcoreHeaderOf({

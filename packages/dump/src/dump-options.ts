@@ -1,6 +1,7 @@
 import { type Compression, compressions } from '@ullage/vmcore'
 import { availableParallelism } from 'node:os'
 import { DumpError } from './dump-error.ts'
+import type { SpaceNeed } from './space-need.ts'
 import { type Trust, trusts } from './verdict.ts'
 
 export type DumpFormat = 'kdump' | 'flattened' | 'elf'
@@ -60,6 +61,13 @@ export interface DumpOptions {
    * filter such a dump. Both are refused for other guests.
    */
   readonly pvTables: PvTablesMode
+  /**
+   * Asked whether there is room for the artifact, once, before it is written and while nobody stands still for it: of a guest
+   * that is going to be stopped, before that. May take as long as it likes; what it rejects with ends the dump. Of a guest that
+   * nothing more is known of (one of more than 16 GiB, or of a costly hypervisor), what it needs is at most its RAM. A dry run
+   * asks nobody.
+   */
+  readonly admit?: (need: SpaceNeed) => Promise<void>
   /** Told of the artifact while it is written. */
   readonly follower?: ArtifactFollower
   /** Decides and estimates, writes no artifact. */

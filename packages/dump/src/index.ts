@@ -30,5 +30,6 @@ export type {
   PvTablesReport,
   Warning,
 } from './report.ts'
+export type { SpaceNeed } from './space-need.ts'
 export { type Policy, type Trust, trusts } from './verdict.ts'
 export { type VerifiedArtifact, verifyArtifact } from './verify-artifact.ts'

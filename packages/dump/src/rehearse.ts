@@ -1,16 +1,24 @@
 import { OfflineError, type OpenGuest } from '@ullage/offline-query'
 import { countFrames } from '@ullage/pages'
 import type { DumpOptions } from './dump-options.ts'
+import { estimateArtifact } from './estimate.ts'
 import { examineGuest } from './examine-guest.ts'
+import { needOfRam } from './need-of-ram.ts'
+import type { SpaceNeed } from './space-need.ts'
 
 export interface Rehearsal {
   /** For how many milliseconds the guest may have stood still. */
   readonly stoodMs: number
   /** Bytes of pages that were to be written then; 0 when that is not known. */
   readonly writeBytes: number
+  /** What the artifact may take, and what more the guest may come to use until it is stopped. */
+  readonly need: SpaceNeed
   /** Frame of the guest's VMCOREINFO page, where its place is known. */
   readonly vmcoreinfoPfn?: number | undefined
 }
+
+/** Pages that a guest may come to use between its rehearsal and its pause, in bytes, beside an eighth of what it has. */
+export const SPARE_BYTES = 4 << 20
 
 /** Frames of a guest for which it pays: the code that looks at more of them is fast before it is half through. */
 const MOST_FRAMES = 2 ** 22
@@ -23,8 +31,9 @@ const MOST_FRAMES = 2 ** 22
  */
 export async function rehearse(guest: OpenGuest, options: DumpOptions): Promise<Rehearsal> {
   const { memory, backing } = guest
+  const unknown = { writeBytes: 0, need: needOfRam(memory, options) }
   if (backing.capabilities.costly === true || countFrames(memory.extents) > MOST_FRAMES)
-    return { stoodMs: 0, writeBytes: 0 }
+    return { stoodMs: 0, ...unknown }
   const signal = options.signal ? { signal: options.signal } : {}
   let stoodMs = 0
   try {
@@ -44,9 +53,17 @@ export async function rehearse(guest: OpenGuest, options: DumpOptions): Promise<
       search: false,
       ...signal,
     })
-    return { stoodMs, writeBytes: plan.write.size * sized.frameBytes, vmcoreinfoPfn: word.linux?.vmcoreinfoPfn }
+    const writeBytes = plan.write.size * sized.frameBytes
+    const { atLeastBytes, atMostBytes } = estimateArtifact(plan, {
+      frameBytes: sized.frameBytes,
+      format: options.format,
+      notesBytes: elfNotes.length,
+    })
+    const spareBytes = Math.ceil(writeBytes / 8) + SPARE_BYTES
+    const need = { atLeastBytes, atMostBytes: Math.min(atMostBytes + spareBytes, unknown.need.atMostBytes) }
+    return { stoodMs, writeBytes, need, vmcoreinfoPfn: word.linux?.vmcoreinfoPfn }
   } catch (error) {
     if (!(error instanceof OfflineError)) throw error
   }
-  return { stoodMs, writeBytes: 0 }
+  return { stoodMs, ...unknown }
 }

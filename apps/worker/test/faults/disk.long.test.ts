@@ -22,7 +22,8 @@ beforeAll(async () => {
   bench = await FaultBench.start({
     guests: 'real',
     apiEnv: { ULLAGE_STATE_DIR: journal.folder },
-    workerEnv: { ULLAGE_STATE_DIR: state.folder },
+    // It is the end of the disk itself that is met here.
+    workerEnv: { ULLAGE_STATE_DIR: state.folder, ULLAGE_FREE_BYTES: '0' },
   })
   artifacts = new SmallDisk(bench.service.artifactsDir, 256 * MIB)
   bench.watchArtifactsAgain()
