@@ -54,6 +54,7 @@ export class DumpSpace {
   /** For the engine: told of every write, and telling `next`, if there is one. */
   follower(next: WriteFollower | undefined): WriteFollower {
     return {
+      takesEarly: next?.takesEarly ?? false,
       begin: (file) => {
         this.#atMostBytes = file.atMostBytes
         this.#tell(file.atMostBytes)

@@ -4,6 +4,8 @@ import { sealFile } from './seal-file.ts'
 
 /** Told of a file while it is written. */
 export interface WriteFollower {
+  /** Whether what was written may leave this host before the file is finished. */
+  readonly takesEarly: boolean
   /** The file `path`, which may become so large, is about to be written. */
   begin(file: { readonly path: string; readonly atMostBytes: number }): void
   /** Bytes from `position` on were written, and never will be again. Throws when there is no use in writing on. */

@@ -194,7 +194,7 @@ async function compressAndWrite(options: {
       shareZeroPages: (options.level & levelBits.zero) !== 0,
       compressedFlag: codec ? pageFlags[codec.name] : 0,
       // What a follower took away before the file is read back is made sure of here.
-      comparePages: follower !== undefined && verify,
+      comparePages: follower?.takesEarly === true && verify,
     },
     maxCompressedBytes: codec?.maxCompressedBytes(frameBytes) ?? frameBytes,
     startWriter,

@@ -21,10 +21,12 @@ export interface DumpProgress {
 }
 
 /**
- * Whoever takes an artifact away while it is written. Each page was decompressed again, and compared, before it is written; the
- * artifact is whole, and every page of it read back, when the dump is done.
+ * Whoever follows an artifact while it is written. For one that takes it away early each page is decompressed again, and compared,
+ * before it is written; the artifact is whole, and every page of it read back, when the dump is done.
  */
 export interface ArtifactFollower {
+  /** Whether what was written may be taken away before the dump is done. */
+  readonly takesEarly: boolean
   /** Where the unfinished file can be opened, by this process, and how large it may become. Called once, before it is written. */
   begin(file: { readonly path: string; readonly atMostBytes: number }): void
   /** Bytes from `position` on were written, and never will be again. What it throws ends the dump. */

@@ -17,6 +17,7 @@ type Upload = Extract<Delivery, { kind: 'upload' }>
  * whatever the order was; the rest goes at the end. Reads the file, which must keep what was written.
  */
 export class PartUpload implements AsyncDisposable {
+  readonly takesEarly = true
   readonly #upload: Upload
   readonly #s3: S3Connection
   readonly #stop = new AbortController()
