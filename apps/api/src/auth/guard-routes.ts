@@ -9,6 +9,7 @@ import { hideForeignDumps } from './hide-foreign-dumps.ts'
 import { limitRate } from './limit-rate.ts'
 import { anonymous, mayDo, nobody, type Principal } from './principal.ts'
 import { type Access, accessOf } from './route-access.ts'
+import { tellTenants } from './tell-tenants.ts'
 
 export interface Guard {
   /** Who asks. Left out, nobody is asked, and everybody may do everything. */
@@ -44,6 +45,7 @@ export async function guardRoutes(app: ZodInstance, guard: Guard, journal: Journ
     requireScope(request.principal, access)
   })
   hideForeignDumps(app, journal)
+  tellTenants(app)
   if (audit) auditRequests(app, audit)
 }
 

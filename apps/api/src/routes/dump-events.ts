@@ -2,8 +2,9 @@ import { isFinished } from '@ullage/dump-job'
 import { z } from 'zod'
 import { answerOf, refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
-import { EventStream } from '../event-stream.ts'
+import { EventStream, type StreamEvent } from '../event-stream.ts'
 import type { DumpRecord, Journal } from '../journal.ts'
+import { told } from '../auth/tell-tenants.ts'
 import { ApiProblem } from '../problem.ts'
 import { toResource } from '../to-resource.ts'
 import { dumpParams, requireDump } from './dumps.ts'
@@ -58,13 +59,14 @@ export function dumpEventRoutes(app: ZodInstance, { journal, follow }: ApiParts,
       const stream = new EventStream(reply.raw, reply.getHeaders())
       open.add(stream)
       let last = dump
+      const send = (event: StreamEvent) => stream.send(told(request.principal, event))
       const show = (now: DumpRecord) => {
         if (now.id !== dump.id) return
-        stream.send(eventOf(last, now))
+        send(eventOf(last, now))
         last = now
         if (isFinished(now.state)) stream.end()
       }
-      for (const event of missed(journal, dump, seen)) stream.send(event)
+      for (const event of missed(journal, dump, seen)) send(event)
       if (isFinished(dump.state)) stream.end()
       const unwatch = journal.watch(show)
       void follow.look(dump.id)

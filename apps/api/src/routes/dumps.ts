@@ -103,7 +103,10 @@ export function dumpRoutes(
       const guest = findGuest(visibleHosts(await fleet.hostsOf(id, principal.tenant), principal), id)
       requireReachable(guest)
       requireUndrained(guest)
-      if (guest.problem) throw new ApiProblem('GUEST_UNUSABLE', guest.problem.message)
+      if (guest.problem) {
+        const { problem: failure } = guest
+        throw new ApiProblem('GUEST_UNUSABLE', failure.message, { members: { failure } })
+      }
       // Again: the same request may have been accepted while the fleet was asked.
       const meanwhile = keyed && earlierDump(journal, keyed)
       if (meanwhile) return replay(meanwhile)
