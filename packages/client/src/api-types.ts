@@ -478,7 +478,7 @@ export interface paths {
         };
         /**
          * Follow a dump
-         * @description Server-sent events. `state`: the whole dump, on connect and at each change; `progress`: how far it is. The id of an event is the revision of the dump. The stream ends when the dump is finished. With Last-Event-ID it goes on from there: each change since then, the latest progress, then what comes. Scope: dumps:read.
+         * @description Server-sent events. `state`: the whole dump, on connect and at each change; `progress`: how far it is. The id of an event is the revision of the dump. The stream ends when the dump is finished. With Last-Event-ID it goes on from there: each change since then, the latest progress, then what comes. It ends early, with a comment that says why, when the token expires or its key is taken away: come again with another one. Scope: dumps:read.
          */
         get: {
             parameters: {
@@ -1895,7 +1895,7 @@ export interface components {
             live?: boolean;
         };
         DumpRequestInput: {
-            /** @description id of the guest, as GET /v1/guests lists it */
+            /** @description id of the guest, as GET … */
             guest: string;
             /**
              * @description what is left out, as in makedumpfile -d: 1 zero, 2 and 4 cache, 8 user, 16 free
@@ -2244,7 +2244,7 @@ export interface components {
             live: boolean;
         };
         DumpRequest: {
-            /** @description id of the guest, as GET /v1/guests lists it */
+            /** @description id of the guest, as GET … */
             guest: string;
             /**
              * @description what is left out, as in makedumpfile -d: 1 zero, 2 and 4 cache, 8 user, 16 free

@@ -10,6 +10,7 @@ import { limitRate } from './limit-rate.ts'
 import { anonymous, mayDo, nobody, type Principal } from './principal.ts'
 import { type Access, accessOf } from './route-access.ts'
 import { tellTenants } from './tell-tenants.ts'
+import { watchAccessOf } from './watch-access.ts'
 
 export interface Guard {
   /** Who asks. Left out, nobody is asked, and everybody may do everything. */
@@ -20,14 +21,17 @@ export interface Guard {
   readonly perMinute?: number
   /** Where decisions are written down. */
   readonly audit?: AuditSink
+  /** How often it is looked whether who follows or downloads still may, in milliseconds. */
+  readonly lookEveryMs?: number
 }
 
 /** Stands before every route: who asks, and whether they may. To be called before there are routes. */
 export async function guardRoutes(app: ZodInstance, guard: Guard, journal: Journal): Promise<void> {
-  const { authenticate = allIn, knowsHost, perMinute, audit } = guard
+  const { authenticate = allIn, knowsHost, perMinute, audit, lookEveryMs } = guard
   const limit = perMinute === undefined ? undefined : await limitRate(app, perMinute)
   documentAccess(app)
   app.decorateRequest('principal')
+  app.decorateRequest('watchAccess')
   app.addHook('onRequest', async (request) => {
     request.principal = nobody
     if (knowsHost?.(request.hostname) === false) {
@@ -43,6 +47,8 @@ export async function guardRoutes(app: ZodInstance, guard: Guard, journal: Journ
     })
     await limit?.(request)
     requireScope(request.principal, access)
+    const { principal } = request
+    request.watchAccess = watchAccessOf(request, { authenticate, principal, needed: access, lookEveryMs })
   })
   hideForeignDumps(app, journal)
   tellTenants(app)

@@ -77,7 +77,13 @@ export class JwtTokens {
     if (tenant.data === null && !granted.has('admin')) {
       throw badToken(`expected a tenant in the claim ${tenantClaim}, or the scope admin`)
     }
-    return { id: `jwt:${sub.data}`, tenant: tenant.data, scopes: granted }
+    const { exp } = payload
+    return {
+      id: `jwt:${sub.data}`,
+      tenant: tenant.data,
+      scopes: granted,
+      ...(exp !== undefined && { expiresMs: (exp + CLOCK_SECONDS) * 1000 }),
+    }
   }
 }
 

@@ -10,6 +10,8 @@ export interface Principal {
   readonly id: string
   readonly tenant: string | null
   readonly scopes: ReadonlySet<Scope>
+  /** When the token is no longer taken, in milliseconds since 1970; left out, it does not expire. */
+  readonly expiresMs?: number
 }
 
 /** Who asks where nobody is asked who they are. */

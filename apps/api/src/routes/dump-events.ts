@@ -33,7 +33,8 @@ export function dumpEventRoutes(app: ZodInstance, { journal, follow }: ApiParts,
         description:
           'Server-sent events. `state`: the whole dump, on connect and at each change; `progress`: how far it is. ' +
           'The id of an event is the revision of the dump. The stream ends when the dump is finished. With Last-Event-ID ' +
-          'it goes on from there: each change since then, the latest progress, then what comes.',
+          'it goes on from there: each change since then, the latest progress, then what comes. It ends early, with a comment ' +
+          'that says why, when the token expires or its key is taken away: come again with another one.',
         tags: ['dumps'],
         params: dumpParams,
         headers: z.looseObject({
@@ -69,9 +70,17 @@ export function dumpEventRoutes(app: ZodInstance, { journal, follow }: ApiParts,
       for (const event of missed(journal, dump, seen)) send(event)
       if (isFinished(dump.state)) stream.end()
       const unwatch = journal.watch(show)
+      const unwatchAccess = request.watchAccess?.({
+        onLost(why) {
+          request.log.info({ job: dump.id, why }, 'a stream of events ends before its dump')
+          stream.say(`${why}: come again with one that is valid, after the last event`)
+          stream.end()
+        },
+      })
       void follow.look(dump.id)
       await stream.closed
       unwatch()
+      unwatchAccess?.()
       open.delete(stream)
       return reply
     },

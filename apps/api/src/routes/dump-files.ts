@@ -84,6 +84,14 @@ export function dumpFileRoutes(
       }
       // An answer that is closed, by the client or by this, closes the artifact.
       reply.raw.setTimeout(stalledAfterMs, () => reply.raw.destroy())
+      const unwatchAccess = request.watchAccess?.({
+        outlivesToken: true,
+        onLost(why) {
+          request.log.info({ job: dump.id, why }, 'a download is cut off')
+          reply.raw.destroy()
+        },
+      })
+      reply.raw.once('close', () => unwatchAccess?.())
       return reply.send(streamOf(artifact, startByte, endByte))
     },
   })
