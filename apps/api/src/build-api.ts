@@ -26,18 +26,28 @@ import { addSecurityHeaders } from './security-headers.ts'
 import { refuseEarly, setErrorHandler } from './set-error-handler.ts'
 import type { TlsServers } from './tls-server.ts'
 import { traceRequests } from './trace-requests.ts'
+import type { TrustsProxy } from './trusted-proxies.ts'
 
 /** A request's body fits in this; the largest that the schema takes is far smaller. */
 const BODY_BYTES = 64 * 1024
 const REQUEST_WITHIN_MS = 30_000
+
+/** What stands between the API and who asks. */
+export interface ApiSurroundings {
+  /** Left out, it speaks plain HTTP. */
+  readonly tls?: TlsServers | undefined
+  /** Left out, requests are not traced. */
+  readonly traces?: Traces | undefined
+  /** Whose X-Forwarded headers are believed; left out, nobody's. */
+  readonly trustsProxy?: TrustsProxy | undefined
+}
 
 /** The API as a Fastify application that does not listen yet. Without a guard everybody may do everything. */
 export async function buildApi(
   parts: ApiParts,
   loggerInstance: FastifyBaseLogger,
   guard: Guard = {},
-  tls?: TlsServers,
-  traces?: Traces,
+  { tls, traces, trustsProxy }: ApiSurroundings = {},
 ) {
   const app = Fastify({
     loggerInstance,
@@ -45,6 +55,7 @@ export async function buildApi(
     // Unique over restarts, since the audit log names them.
     genReqId: () => randomUUID(),
     requestTimeout: REQUEST_WITHIN_MS,
+    ...(trustsProxy && { trustProxy: trustsProxy }),
     ...(tls && {
       serverFactory: (handler: RequestListener) => tls.create(handler, { requestTimeoutMs: REQUEST_WITHIN_MS }),
     }),

@@ -58,8 +58,7 @@ export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promi
     { journal, queue, fleet, follow, published, quotaOf: makeQuotas(config, log), traceparents, board },
     log,
     guard,
-    tls,
-    traces,
+    { tls, traces, trustsProxy: config.trustsProxy },
   )
 
   const { retentionMs: keepMs, retentionMaxBytes: maxBytes } = config
