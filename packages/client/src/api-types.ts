@@ -1688,6 +1688,15 @@ export interface paths {
                         };
                     };
                 };
+                /** @description RATE_LIMITED: too many requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
                 /** @description INTERNAL: something is wrong here */
                 500: {
                     headers: {
@@ -1733,6 +1742,15 @@ export interface paths {
                         "application/json": components["schemas"]["Readiness"];
                     };
                 };
+                /** @description RATE_LIMITED: too many requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
                 /** @description INTERNAL: something is wrong here */
                 500: {
                     headers: {
@@ -1770,7 +1788,7 @@ export interface paths {
         };
         /**
          * Figures for Prometheus
-         * @description Scope: admin, of no tenant.
+         * @description Scope: metrics:read, of no tenant.
          */
         get: {
             parameters: {
