@@ -12,6 +12,7 @@ import {
 import type { Traces } from '@ullage/traces'
 import type { ApiParts } from './api-parts.ts'
 import { type Guard, guardRoutes } from './auth/guard-routes.ts'
+import { knownHostsOf } from './known-hosts.ts'
 import { refuseOtherMethods } from './method-not-allowed.ts'
 import { Metrics } from './metrics.ts'
 import { refuseBrokenRequest, refuseExpectations } from './refuse-broken-requests.ts'
@@ -72,7 +73,8 @@ export async function buildApi(
   refuseExpectations(app.server)
   const allRoutesAreThere = refuseOtherMethods(app)
 
-  const metrics = new Metrics(parts.journal, parts.fleet)
+  const knownHosts = knownHostsOf(parts.fleet)
+  const metrics = new Metrics(parts.journal, knownHosts)
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown'
     metrics.requests.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000)
@@ -104,7 +106,7 @@ export async function buildApi(
   dumpFileRoutes(app, parts)
   guestRoutes(app, parts)
   hostRoutes(app, parts)
-  healthRoutes(app, parts, metrics)
+  healthRoutes(app, { journal: parts.journal, knownHosts, metrics })
   docsRoutes(app)
   await parts.board?.register(app)
   allRoutesAreThere()

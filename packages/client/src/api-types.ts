@@ -1723,7 +1723,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether dumps can be accepted: the journal can be written and Redis answers */
+        /**
+         * Whether dumps can be accepted: the journal can be written and Redis answers
+         * @description Looked at once a second at most. Answers within 2 s, also when Redis hangs: 503.
+         */
         get: {
             parameters: {
                 query?: never;
