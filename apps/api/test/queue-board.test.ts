@@ -147,7 +147,7 @@ describe('with ULLAGE_BULL_BOARD=on', () => {
       styles.push(...added.map(([, style]) => style ?? ''))
     }
     for (const style of styles) {
-      expect(policy, style).toContain(`'sha256-${createHash('sha256').update(style).digest('base64')}'`)
+      expect(policy, `${style}`).toContain(`'sha256-${createHash('sha256').update(style).digest('base64')}'`)
     }
     expect(styles.at(-1)).toContain('.rds-b1')
     // Only there: every other answer has the strictest policy.

@@ -123,7 +123,7 @@ test('who may read metrics alone may do nothing else, and nothing else goes with
   const headers = bearer(await issuer.sign({ scope: 'metrics:read' }))
   for (const [route] of guarded) {
     const { statusCode } = await api.app.inject({ ...requestOf(route), headers })
-    expect(statusCode, route).toBe(route === 'GET /metrics' ? 200 : 403)
+    expect(statusCode, `${route}`).toBe(route === 'GET /metrics' ? 200 : 403)
   }
   const more = bearer(await issuer.sign({ scope: 'metrics:read dumps:read' }))
   expect((await api.app.inject({ url: '/metrics', headers: more })).statusCode).toBe(401)
