@@ -1916,7 +1916,7 @@ export interface components {
             live?: boolean;
         };
         DumpRequestInput: {
-            /** @description id of the guest, as GET … */
+            /** @description id of the guest, as GET /v1/guests lists it */
             guest: string;
             /**
              * @description what is left out, as in makedumpfile -d: 1 zero, 2 and 4 cache, 8 user, 16 free
@@ -2265,7 +2265,7 @@ export interface components {
             live: boolean;
         };
         DumpRequest: {
-            /** @description id of the guest, as GET … */
+            /** @description id of the guest, as GET /v1/guests lists it */
             guest: string;
             /**
              * @description what is left out, as in makedumpfile -d: 1 zero, 2 and 4 cache, 8 user, 16 free

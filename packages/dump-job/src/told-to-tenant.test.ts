@@ -13,6 +13,7 @@ test.each([
   ['object 9f/vmcore is cut off', 'object …'],
   ['see unix:/run/x.sock', 'see …'],
   ['frame 512 cannot be read: expected OFFSET(page.flags), found 6.12.0 at 0x1000', undefined],
+  ['it ran until 2026-11-28T10:30:44.000Z', undefined],
 ])('%j names no place', (text, told = text) => expect(withoutPlaces(text)).toBe(told))
 
 test('a text that begins with a place is not told at all', () => {

@@ -2,7 +2,7 @@ import type { DumpFailure } from './dump-failure.ts'
 import { type FailureWords, failureWords, unknownFailure } from './failure-words.ts'
 
 /** A word with one of these may name a place: a path, a web address, an object's key, `user@host`, an IP address, `host:port`. */
-const PLACES: readonly RegExp[] = [/[/\\@]/, /\d{1,3}(?:\.\d{1,3}){3}/, /::[0-9a-f]/i, /[a-z][\w.-]{0,63}:\d/i]
+const PLACES: readonly RegExp[] = [/[/\\@]/, /\d{1,3}(?:\.\d{1,3}){3}/, /::[0-9a-f]/i, /(?<!\d)[a-z][\w.-]{0,63}:\d/i]
 /** More of a host's text is not told, in characters. */
 const MOST_CHARACTERS = 1_000
 

@@ -124,3 +124,7 @@ test('every route that tells of guests or dumps is asked above', () => {
   const asked = asks.map(([, method, url]) => `${method} ${url().replace(/\/(dumps|guests)\/[^/]+/, '/$1/:id')}`)
   expect(asked).toEqual(expect.arrayContaining(told))
 })
+
+test('the document of the API is the same for all', async () => {
+  expect((await ask('tenant', 'GET', '/openapi.json')).body).toContain('id of the guest, as GET /v1/guests lists it')
+})

@@ -1,13 +1,17 @@
 import { toldToTenant } from '@ullage/dump-job'
 import type { ZodInstance } from '../api-parts.ts'
 import type { Principal } from './principal.ts'
+import { accessOf } from './route-access.ts'
 
 /**
  * Whatever a host said, in answers of every route, present and future, is told to a tenant without what names a place there; to
  * an admin of no tenant as it is. Streams write past this: they ask `told` themselves.
  */
 export function tellTenants(app: ZodInstance): void {
-  app.addHook('preSerialization', async ({ principal }, _reply, payload) => told(principal, payload))
+  app.addHook('preSerialization', async ({ principal, method, routeOptions }, _reply, payload) => {
+    // What is open to all has no word of a host.
+    return accessOf(method, routeOptions.url ?? '') === 'open' ? payload : told(principal, payload)
+  })
 }
 
 /** An answer as the principal is told it. */
