@@ -1,6 +1,7 @@
 import { dumpState, isFinished } from '@ullage/dump-job'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { DumpRecord, Journal } from './journal.ts'
+import type { DumpRecord } from './dump-record.ts'
+import type { Journal } from './journal.ts'
 import type { KnownHosts } from './known-hosts.ts'
 
 const SECONDS = [0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600]

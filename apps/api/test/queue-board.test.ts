@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeKey } from '../src/auth/static-keys.ts'
 import { BullQueue } from '../src/bull-queue.ts'
 import { connectRedis } from '../src/connect-redis.ts'
-import type { DumpRecord } from '../src/journal.ts'
+import type { DumpRecord } from '../src/dump-record.ts'
 import { ApiProcess } from './api-process.ts'
 
 /** The page that shows the queues, in a real API with a real Redis. */

@@ -6,7 +6,7 @@ import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { BullQueue } from '../src/bull-queue.ts'
 import { connectRedis, type RedisClient } from '../src/connect-redis.ts'
-import type { DumpRecord } from '../src/journal.ts'
+import type { DumpRecord } from '../src/dump-record.ts'
 
 /** A real queue on a real Redis, as the API fills it; a worker that notes what it gets. */
 let server: LabRedis
