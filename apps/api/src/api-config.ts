@@ -5,6 +5,7 @@ import { tracesEndpoint } from '@ullage/traces'
 import { z } from 'zod'
 import { authSettings, isLoopback, readAuthConfig } from './auth/auth-config.ts'
 import { readTlsConfig, tlsSettings } from './tls-config.ts'
+import { trustedProxies } from './trusted-proxies.ts'
 
 const folder = z
   .string()
@@ -39,6 +40,7 @@ const environment = z.object({
     .max(2 ** 53 - 1)
     .optional(),
   ULLAGE_API_LISTEN: listenAddress.default({ host: '127.0.0.1', port: 7070 }),
+  ULLAGE_TRUSTED_PROXIES: trustedProxies.optional(),
   ...authSettings,
   ...tlsSettings,
   ULLAGE_BULL_BOARD: z.enum(['on', 'off']).default('off'),
@@ -90,6 +92,8 @@ export function readApiConfig(env: Readonly<Record<string, string | undefined>>)
     /** What all artifacts may take; undefined for no limit. */
     retentionMaxBytes: data.ULLAGE_RETENTION_MAX_BYTES,
     listen,
+    /** Whose word on who asks is believed; undefined: nobody's but the connection's. */
+    trustsProxy: data.ULLAGE_TRUSTED_PROXIES,
     /** Who is let in; neither keys nor tokens: everybody. */
     auth,
     /** Certificate and key; undefined for plain HTTP. */

@@ -12,6 +12,7 @@ import {
 import type { Traces } from '@ullage/traces'
 import type { ApiParts } from './api-parts.ts'
 import { type Guard, guardRoutes } from './auth/guard-routes.ts'
+import { knownHostsOf } from './known-hosts.ts'
 import { refuseOtherMethods } from './method-not-allowed.ts'
 import { Metrics } from './metrics.ts'
 import { refuseBrokenRequest, refuseExpectations } from './refuse-broken-requests.ts'
@@ -26,18 +27,28 @@ import { addSecurityHeaders } from './security-headers.ts'
 import { refuseEarly, setErrorHandler } from './set-error-handler.ts'
 import type { TlsServers } from './tls-server.ts'
 import { traceRequests } from './trace-requests.ts'
+import type { TrustsProxy } from './trusted-proxies.ts'
 
 /** A request's body fits in this; the largest that the schema takes is far smaller. */
 const BODY_BYTES = 64 * 1024
 const REQUEST_WITHIN_MS = 30_000
+
+/** What stands between the API and who asks. */
+export interface ApiSurroundings {
+  /** Left out, it speaks plain HTTP. */
+  readonly tls?: TlsServers | undefined
+  /** Left out, requests are not traced. */
+  readonly traces?: Traces | undefined
+  /** Whose X-Forwarded headers are believed; left out, nobody's. */
+  readonly trustsProxy?: TrustsProxy | undefined
+}
 
 /** The API as a Fastify application that does not listen yet. Without a guard everybody may do everything. */
 export async function buildApi(
   parts: ApiParts,
   loggerInstance: FastifyBaseLogger,
   guard: Guard = {},
-  tls?: TlsServers,
-  traces?: Traces,
+  { tls, traces, trustsProxy }: ApiSurroundings = {},
 ) {
   const app = Fastify({
     loggerInstance,
@@ -45,6 +56,7 @@ export async function buildApi(
     // Unique over restarts, since the audit log names them.
     genReqId: () => randomUUID(),
     requestTimeout: REQUEST_WITHIN_MS,
+    ...(trustsProxy && { trustProxy: trustsProxy }),
     ...(tls && {
       serverFactory: (handler: RequestListener) => tls.create(handler, { requestTimeoutMs: REQUEST_WITHIN_MS }),
     }),
@@ -61,7 +73,8 @@ export async function buildApi(
   refuseExpectations(app.server)
   const allRoutesAreThere = refuseOtherMethods(app)
 
-  const metrics = new Metrics(parts.journal, parts.fleet)
+  const knownHosts = knownHostsOf(parts.fleet)
+  const metrics = new Metrics(parts.journal, knownHosts)
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown'
     metrics.requests.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000)
@@ -93,7 +106,7 @@ export async function buildApi(
   dumpFileRoutes(app, parts)
   guestRoutes(app, parts)
   hostRoutes(app, parts)
-  healthRoutes(app, parts, metrics)
+  healthRoutes(app, { journal: parts.journal, knownHosts, refusal: parts.refusal, metrics })
   docsRoutes(app)
   await parts.board?.register(app)
   allRoutesAreThere()

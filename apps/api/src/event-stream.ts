@@ -46,6 +46,11 @@ export class EventStream {
     this.#write(`event: ${event}\nid: ${id}\ndata: ${JSON.stringify(data)}\n\n`)
   }
 
+  /** Says a line that is no event, for people and for clients that look for signs of life. */
+  say(comment: string): void {
+    this.#write(`: ${comment.replace(/[\r\n]+/g, ' ')}\n\n`)
+  }
+
   end(): void {
     if (this.#response.writableEnded) return
     clearInterval(this.#heartbeat)

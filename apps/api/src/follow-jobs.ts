@@ -2,7 +2,8 @@ import type { PublishedArtifacts } from '@ullage/artifact-store'
 import { type DumpState, isFinished, resultOfReport, toFailure } from '@ullage/dump-job'
 import type { FastifyBaseLogger } from 'fastify'
 import type { JobQueue, ObservedJob } from './job-queue.ts'
-import type { DumpChange, DumpRecord, Journal } from './journal.ts'
+import type { DumpRecord } from './dump-record.ts'
+import type { DumpChange, Journal } from './journal.ts'
 import { ApiProblem } from './problem.ts'
 
 /** Why a dump that no worker ended was cancelled; what an earlier attempt failed of is then no reason. */

@@ -1,5 +1,5 @@
 import type { DumpFailure, DumpProgress, DumpResult, DumpState } from '@ullage/dump-job'
-import type { DumpRecord } from './journal.ts'
+import type { DumpRecord } from './dump-record.ts'
 
 /** What the queue says of one dump. */
 export interface ObservedJob {

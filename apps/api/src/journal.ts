@@ -3,14 +3,7 @@ import { DatabaseSync, type SQLOutputValue } from 'node:sqlite'
 import {
   activeStates,
   canBecome,
-  dumpFailure,
-  type DumpFailure,
   type DumpOptions,
-  dumpOptions,
-  dumpProgress,
-  type DumpProgress,
-  type DumpResult,
-  dumpResult,
   type DumpState,
   dumpState,
   isFinished,
@@ -19,91 +12,13 @@ import {
 import { z } from 'zod'
 import { CursorSeal } from './cursor-seal.ts'
 import { DumpHistory } from './dump-history.ts'
+import { type DumpRecord, dumpRow } from './dump-record.ts'
 import { IdempotencyKeys, type KeyedRequest } from './idempotency-keys.ts'
 import { migrations } from './journal-migrations.ts'
+import { type ListDumps, listDumps } from './list-dumps.ts'
 import type { TenantUsage } from './tenant-quota.ts'
+import { tenantUsage } from './tenant-usage.ts'
 import { toResource } from './to-resource.ts'
-
-const json = <Schema extends z.ZodType>(schema: Schema) =>
-  z
-    .string()
-    .nullable()
-    .transform((text) => (text === null ? null : schema.parse(JSON.parse(text))))
-
-const row = z
-  .object({
-    seq: z.int(),
-    id: z.string(),
-    guest: z.string(),
-    host: z.string(),
-    options: z.string().transform((text) => dumpOptions.parse(JSON.parse(text))),
-    state: dumpState,
-    revision: z.int(),
-    queued: z.int(),
-    cancel_requested: z.int(),
-    attempts: z.int(),
-    created_ms: z.int(),
-    started_ms: z.int().nullable(),
-    finished_ms: z.int().nullable(),
-    progress: json(dumpProgress),
-    failure: json(dumpFailure),
-    result: json(dumpResult),
-    tenant: z.string().nullable(),
-    requested_by: z.string().nullable(),
-  })
-  .transform(
-    (found): DumpRecord => ({
-      seq: found.seq,
-      id: found.id,
-      guest: found.guest,
-      host: found.host,
-      options: found.options,
-      state: found.state,
-      revision: found.revision,
-      queued: found.queued === 1,
-      cancelRequested: found.cancel_requested === 1,
-      attempts: found.attempts,
-      createdMs: found.created_ms,
-      startedMs: found.started_ms,
-      finishedMs: found.finished_ms,
-      progress: found.progress,
-      failure: found.failure,
-      result: found.result,
-      tenant: found.tenant,
-      requestedBy: found.requested_by,
-      hostUnreachable: false,
-    }),
-  )
-
-const usageRow = z.object({ active: z.int(), bytes: z.int() })
-
-/** One accepted dump, as the journal has it. Times in milliseconds since 1970. */
-export interface DumpRecord {
-  /** Order of acceptance. */
-  readonly seq: number
-  readonly id: string
-  readonly guest: string
-  readonly host: string
-  readonly options: DumpOptions
-  readonly state: DumpState
-  readonly revision: number
-  /** Whether the queue is known to have it. */
-  readonly queued: boolean
-  readonly cancelRequested: boolean
-  readonly attempts: number
-  readonly createdMs: number
-  readonly startedMs: number | null
-  readonly finishedMs: number | null
-  readonly progress: DumpProgress | null
-  readonly failure: DumpFailure | null
-  readonly result: DumpResult | null
-  /** To whom the guest belonged when the dump was accepted. */
-  readonly tenant: string | null
-  /** Id of the principal who asked for it; null in records of a version that asked nobody. */
-  readonly requestedBy: string | null
-  /** Whether it is active on a host that cannot be reached now. Of now alone: it is not written down. */
-  readonly hostUnreachable: boolean
-}
 
 /** A dump that is asked for. */
 export interface AskedDump {
@@ -122,21 +37,6 @@ export type DumpChange = Partial<
     'state' | 'queued' | 'cancelRequested' | 'attempts' | 'startedMs' | 'finishedMs' | 'progress' | 'failure' | 'result'
   >
 >
-
-export interface ListDumps {
-  readonly limit: number
-  /** Only dumps accepted before the one with this number. */
-  readonly beforeSeq?: number | undefined
-  readonly guest?: string | undefined
-  readonly state?: DumpState | undefined
-  /** Only dumps of this tenant's guests. */
-  readonly tenant?: string | undefined
-  readonly host?: string | undefined
-  /** Only dumps accepted then or later, in milliseconds since 1970. */
-  readonly fromMs?: number | undefined
-  /** Only dumps accepted before then, in milliseconds since 1970. */
-  readonly beforeMs?: number | undefined
-}
 
 /** Further access paths; the tables are as they were. */
 const INDEXES = `
@@ -211,16 +111,7 @@ export class Journal implements Disposable {
 
   /** What a tenant has. */
   usageOf(tenant: string): TenantUsage {
-    const found = this.#database
-      .prepare(
-        `SELECT
-           (SELECT count(*) FROM dumps WHERE tenant = :tenant AND state IN ('queued', 'running')) AS active,
-           (SELECT ifnull(sum(json_extract(result, '$.artifact.bytes')), 0) FROM dumps
-             WHERE tenant = :tenant AND state = 'succeeded' AND json_extract(result, '$.expiredAt') IS NULL) AS bytes`,
-      )
-      .get({ tenant })
-    const { active, bytes } = usageRow.parse(found)
-    return { activeDumps: active, storedBytes: bytes }
+    return tenantUsage(this.#database, tenant)
   }
 
   #insert(dump: Required<AskedDump>): { accepted: boolean; dump: DumpRecord } {
@@ -263,24 +154,8 @@ export class Journal implements Disposable {
   }
 
   /** The latest accepted first. */
-  list({ limit, beforeSeq, guest, state, host, fromMs, beforeMs, tenant }: ListDumps): DumpRecord[] {
-    // Only what is asked for stands in the question, so that an index can answer it.
-    const wanted = (
-      [
-        ['seq < ?', beforeSeq],
-        ['tenant = ?', tenant],
-        ['guest = ?', guest],
-        ['host = ?', host],
-        ['state = ?', state],
-        ['created_ms >= ?', fromMs],
-        ['created_ms < ?', beforeMs],
-      ] as const
-    ).flatMap(([condition, value]) => (value === undefined ? [] : [{ condition, value }]))
-    const where = wanted.length > 0 ? `WHERE ${wanted.map(({ condition }) => condition).join(' AND ')}` : ''
-    const rows = this.#database
-      .prepare(`SELECT * FROM dumps ${where} ORDER BY seq DESC LIMIT ?`)
-      .all(...wanted.map(({ value }) => value), limit)
-    return rows.map((found) => this.#read(found))
+  list(options: ListDumps): DumpRecord[] {
+    return listDumps(this.#database, options).map((found) => this.#read(found))
   }
 
   /** How many dumps are in each state. */
@@ -356,7 +231,7 @@ export class Journal implements Disposable {
   }
 
   #read(found: Record<string, SQLOutputValue>): DumpRecord {
-    const dump = row.parse(found)
+    const dump = dumpRow.parse(found)
     return { ...dump, hostUnreachable: !isFinished(dump.state) && this.#unreachable.has(dump.host) }
   }
 

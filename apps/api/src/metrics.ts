@@ -1,7 +1,8 @@
 import { dumpState, isFinished } from '@ullage/dump-job'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { Fleet } from './fleet.ts'
-import type { DumpRecord, Journal } from './journal.ts'
+import type { DumpRecord } from './dump-record.ts'
+import type { Journal } from './journal.ts'
+import type { KnownHosts } from './known-hosts.ts'
 
 const SECONDS = [0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600]
 /** 1 MiB to 1 TiB. */
@@ -13,7 +14,7 @@ export class Metrics {
   readonly registry = new Registry()
   readonly requests: Histogram
 
-  constructor(journal: Journal, fleet: Fleet) {
+  constructor(journal: Journal, knownHosts: KnownHosts) {
     const registers = [this.registry]
     this.requests = new Histogram({
       name: 'ullage_http_request_seconds',
@@ -54,7 +55,7 @@ export class Metrics {
         async collect() {
           // Without Redis nothing is known of hosts: the series is left out.
           this.reset()
-          const hosts = await fleet.hosts().catch(() => undefined)
+          const hosts = await knownHosts().catch(() => undefined)
           for (const reachable of hosts ? [true, false] : []) {
             this.set(
               { reachable: String(reachable) },

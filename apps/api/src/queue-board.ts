@@ -6,23 +6,31 @@ import type { ZodInstance } from './api-parts.ts'
 import { queueBoardPrefix } from './auth/route-access.ts'
 import type { RedisClient } from '@ullage/redis-connection'
 import type { Fleet } from './fleet.ts'
+import { inlineStyleHashes } from './inline-style-hashes.ts'
 import { ApiProblem } from './problem.ts'
 
 /** Which hosts there are is asked again after so long, in milliseconds, when somebody looks. */
 const HOSTS_STAND_MS = 5_000
 
-/** The page brings its own scripts and styles; what it would fetch from elsewhere, it does without. */
-const CONTENT_SECURITY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self' data:",
-  "font-src 'self'",
-  "connect-src 'self'",
-  "base-uri 'self'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ')
+/** Of the style in the picture of Redis, which a script of the page puts there. */
+const REDIS_PICTURE = "'sha256-r2N1TB/gHbBtBZFKg7ejmq1acVSREzucTAEw6ga4hoU='"
+
+/**
+ * The page brings its own scripts and styles, some of them in itself; what it would fetch from elsewhere, it does without.
+ * `page` is undefined for what is no page.
+ */
+const contentSecurity = (page: string | undefined) =>
+  [
+    "default-src 'none'",
+    "script-src 'self'",
+    ["style-src 'self'", ...(page === undefined ? [] : [...inlineStyleHashes(page), REDIS_PICTURE])].join(' '),
+    "img-src 'self' data:",
+    "font-src 'self'",
+    "connect-src 'self'",
+    "base-uri 'self'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ')
 
 export interface QueueBoardOptions {
   readonly redis: RedisClient
@@ -117,9 +125,11 @@ export async function openQueueBoard({ redis, fleet, log }: QueueBoardOptions): 
         scope.addHook('preHandler', async ({ routeOptions }) => {
           if (routeOptions.url?.startsWith(`${queueBoardPrefix}/api/`)) await refresh()
         })
-        scope.addHook('onSend', async (_request, reply) => {
+        scope.addHook('onSend', async (_request, reply, payload) => {
           if (reply.statusCode >= 400) return
-          reply.headers({ 'content-security-policy': CONTENT_SECURITY, 'cache-control': 'no-store' })
+          const isPage = String(reply.getHeader('content-type')).startsWith('text/html')
+          const policy = contentSecurity(isPage && typeof payload === 'string' ? payload : undefined)
+          reply.headers({ 'content-security-policy': policy, 'cache-control': 'no-store' })
         })
         await scope.register(adapter.registerPlugin())
       })

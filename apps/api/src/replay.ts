@@ -1,5 +1,6 @@
 import type { KeyedRequest } from './idempotency-keys.ts'
-import type { DumpRecord, Journal } from './journal.ts'
+import type { DumpRecord } from './dump-record.ts'
+import type { Journal } from './journal.ts'
 import { ApiProblem } from './problem.ts'
 
 /**

@@ -1,6 +1,7 @@
 import { type PublishedArtifacts, StoreError } from '@ullage/artifact-store'
 import type { FastifyBaseLogger } from 'fastify'
-import type { DumpRecord, Journal } from './journal.ts'
+import type { DumpRecord } from './dump-record.ts'
+import type { Journal } from './journal.ts'
 
 const PAGE = 200
 /** Pieces that no dump has are left alone for so long: an attempt may be at work with them. In milliseconds. */

@@ -69,8 +69,7 @@ export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promi
     },
     log,
     guard,
-    tls,
-    traces,
+    { tls, traces, trustsProxy: config.trustsProxy },
   )
 
   const { retentionMs: keepMs, retentionMaxBytes: maxBytes } = config

@@ -1,5 +1,5 @@
 import type { DumpResource } from '@ullage/dump-job'
-import type { DumpRecord } from './journal.ts'
+import type { DumpRecord } from './dump-record.ts'
 
 /** A dump as clients see it. */
 export function toResource(dump: DumpRecord): DumpResource {

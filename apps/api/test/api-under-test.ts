@@ -8,7 +8,7 @@ import { pino } from 'pino'
 import { afterEach, beforeEach, expect } from 'vitest'
 import type { ApiParts } from '../src/api-parts.ts'
 import type { Guard } from '../src/auth/guard-routes.ts'
-import { buildApi } from '../src/build-api.ts'
+import { type ApiSurroundings, buildApi } from '../src/build-api.ts'
 import type { Fleet, FleetHost } from '../src/fleet.ts'
 import { FollowJobs } from '../src/follow-jobs.ts'
 import type { JobQueue, ObservedJob } from '../src/job-queue.ts'
@@ -101,7 +101,11 @@ class FleetDouble implements Fleet {
 }
 
 /** An API on doubles, with its own folder and a journal in memory. */
-export async function setUp(guard: Guard = {}, more: Pick<ApiParts, 'quotaOf'> = {}) {
+export async function setUp(
+  guard: Guard = {},
+  more: Pick<ApiParts, 'quotaOf'> = {},
+  surroundings: ApiSurroundings = {},
+) {
   const folder = mkdtempSync(join(tmpdir(), 'ullage-api-'))
   const journal = new Journal(':memory:')
   const queue = new QueueDouble()
@@ -109,7 +113,7 @@ export async function setUp(guard: Guard = {}, more: Pick<ApiParts, 'quotaOf'> =
   const log = pino({ level: 'silent' })
   const published = new FolderStore({ folder, keys: new Keyring([]) })
   const follow = new FollowJobs({ journal, queue, published, log })
-  const app = await buildApi({ journal, queue, fleet, follow, published, ...more }, log, guard)
+  const app = await buildApi({ journal, queue, fleet, follow, published, ...more }, log, guard, surroundings)
   const answers: { method: string; route: string; status: number; mediaType: string | undefined }[] = []
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url

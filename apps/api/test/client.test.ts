@@ -4,7 +4,8 @@ import { buffer } from 'node:stream/consumers'
 import { join } from 'node:path'
 import { ClientProblem, DigestError, type DumpEvent, UllageClient } from '@ullage/client'
 import { expect, test } from 'vitest'
-import { api } from './api-under-test.ts'
+import { badToken } from '../src/auth/bearer-token.ts'
+import { api, setUp } from './api-under-test.ts'
 
 const listen = () => api.app.listen({ port: 0, host: '127.0.0.1' })
 
@@ -205,3 +206,45 @@ test('a token is sent with every request, asked for anew each time', async () =>
   await client.finished(id)
   expect(seen).toEqual(['Bearer t1', 'Bearer t2', 'Bearer t3'])
 })
+
+test('a follower whose tokens expire comes again with new ones, however often, and misses nothing', async () => {
+  let issued = 0
+  const authenticate = async (authorization = '') => {
+    const expiresMs = Number(authorization.split('until-')[1])
+    if (!(expiresMs > Date.now())) throw badToken('the token has expired')
+    return { id: 'jwt:alice', tenant: null, scopes: new Set(['admin'] as const), expiresMs }
+  }
+  const short = await setUp({ authenticate, lookEveryMs: 20 })
+  const client = new UllageClient({
+    url: await short.app.listen({ port: 0, host: '127.0.0.1' }),
+    token: () => `until-${Date.now() + ((issued += 1) === 1 ? 10_000 : 400)}`,
+    // The API asks for 2 s.
+    fetch: hasteningFetch,
+  })
+  const { id } = await client.createDump({ guest: 'web-1' })
+  short.follow.look = async () => {}
+  const states: string[] = []
+  const reading = (async () => {
+    for await (const { event, data } of client.follow(id, { failures: 2 })) {
+      if (event === 'state') states.push(`${data.state} ${data.attempts}`)
+    }
+  })()
+  // The first, the one that begins it, and four that bring nothing.
+  await expect.poll(() => issued, { timeout: 20_000 }).toBeGreaterThanOrEqual(6)
+  short.journal.change(id, { state: 'running', attempts: 1 })
+  await expect.poll(() => issued, { timeout: 20_000 }).toBeGreaterThanOrEqual(8)
+  short.journal.change(id, { state: 'failed', finishedMs: 1 })
+  await reading
+  expect(states).toEqual(['queued 0', 'running 1', 'failed 1'])
+  await short.tearDown()
+}, 60_000)
+
+const hasteningFetch: typeof fetch = async (input, init) => {
+  const answer = await fetch(input, init)
+  if (!answer.body || !answer.headers.get('content-type')?.startsWith('text/event-stream')) return answer
+  const hasten = new TransformStream<string, string>({
+    transform: (text, controller) => controller.enqueue(text.replace('retry: 2000', 'retry: 10')),
+  })
+  const body = answer.body.pipeThrough(new TextDecoderStream()).pipeThrough(hasten).pipeThrough(new TextEncoderStream())
+  return new Response(body, { status: answer.status, headers: answer.headers })
+}

@@ -25,10 +25,14 @@ const OWNERS: Readonly<Record<string, string | null>> = {
 const GUESTS = Object.keys(OWNERS)
 const CONTENT = Buffer.from('what a vmcore holds')
 const SHA256 = 'a'.repeat(64)
+/** Where on a host something is, of which its failures and warnings tell an operator alone. */
+const PLACE = '/srv/place-of-host/web 1.qmp'
+const failure = { code: 'INVALID', message: `expected a socket at ${PLACE}` }
+const warnings = [{ code: 'X2', text: `9 frames in ${PLACE} are in no region` }]
 const pages = {
   guest: { backend: 'virtio-balloon', kernel: '6.1.0', pageSize: 4096 },
   frames: { total: 4, byClass: { offline: { backed: 0, swapped: 0, unbacked: 4, unknown: 0 } }, byFate: {} },
-  warnings: [],
+  warnings,
 }
 
 type Api = Awaited<ReturnType<typeof setUp>>
@@ -46,26 +50,25 @@ async function startApi(): Promise<Api> {
 function forbiddenTo(asking: FuzzPrincipal): string[] {
   const others = GUESTS.filter((id) => !maySee(asking, OWNERS[id] ?? null))
   const dumps = api.journal.list({ limit: 100 }).filter(({ tenant }) => !maySee(asking, tenant))
-  return [...others, ...dumps.map(({ id }) => id), ...(maySee(asking, null) ? [] : ['host-of-nobody'])]
+  return [...others, ...dumps.map(({ id }) => id), ...(maySee(asking, null) ? [] : ['host-of-nobody', 'place-of-host'])]
 }
 
 /** What happens behind the API between requests. */
 const happenings = {
   nothing: async () => {},
   begin: () => settle((id) => api.queue.set(id, { state: 'running', attempts: 1, startedMs: 1_000 })),
-  fail: () =>
-    settle((id) => api.queue.set(id, { state: 'failed', finishedMs: 2_000, failure: { code: 'X1', message: 'x' } })),
+  fail: () => settle((id) => api.queue.set(id, { state: 'failed', finishedMs: 2_000, failure })),
   succeed: () =>
     settle((id) => {
-      const report = reportOf(CONTENT.length, SHA256)
+      const report = { ...reportOf(CONTENT.length, SHA256), warnings }
       mkdirSync(join(api.folder, id), { recursive: true })
       writeFileSync(join(api.folder, id, 'vmcore'), CONTENT)
       writeFileSync(join(api.folder, id, 'report.json'), JSON.stringify(report))
-      const result = { artifact: report.artifact, pausedMs: 5, alarm: false, warnings: [], totalMs: 50 }
+      const result = { artifact: report.artifact, pausedMs: 5, alarm: false, warnings, totalMs: 50 }
       api.queue.set(id, { state: 'succeeded', finishedMs: 2_000, result })
     }),
   pagesFail: async () => {
-    api.queue.pagesAnswer = new ApiProblem('PAGES_FAILED', 'no guest')
+    api.queue.pagesAnswer = new ApiProblem('PAGES_FAILED', failure.message, { members: { failure } })
   },
   pagesAnswer: async () => {
     api.queue.pagesAnswer = pages

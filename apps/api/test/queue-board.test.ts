@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { dumpOptions, hostAliveKey, hostKey, hostsKey } from '@ullage/dump-job'
@@ -8,7 +8,7 @@ import { openClient } from '@ullage/redis-connection'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeKey } from '../src/auth/static-keys.ts'
 import { BullQueue } from '../src/bull-queue.ts'
-import type { DumpRecord } from '../src/journal.ts'
+import type { DumpRecord } from '../src/dump-record.ts'
 import { ApiProcess } from './api-process.ts'
 
 /** The page that shows the queues, in a real API with a real Redis. */
@@ -122,10 +122,17 @@ describe('with ULLAGE_BULL_BOARD=on', () => {
     const page = await ask(BOARD, operator.key)
     expect(page.headers.get('content-type')).toMatch(/^text\/html/)
     const policy = page.headers.get('content-security-policy') ?? ''
-    expect(policy).toMatch(/^default-src 'none'; script-src 'self'; style-src 'self';/)
-    expect(policy).not.toMatch(/unsafe|https?:|\*/)
+    expect(policy).toMatch(
+      /^default-src 'none'; script-src 'self'; style-src 'self' ('sha256-|'unsafe-hashes')[^;]*; img-src/,
+    )
+    expect(policy).not.toMatch(/unsafe-(inline|eval)|https?:|\*/)
     expect(page.headers.get('x-frame-options')).toBe('DENY')
     const html = await page.text()
+    // Styles in the page itself, and one that a script of it adds.
+    const styles = [...html.matchAll(/style="([^"]+)"|<style>(.*?)<\/style>/gs)].map(
+      ([, one, other]) => one ?? other ?? '',
+    )
+    expect(styles.length).toBeGreaterThan(3)
     expect(html).toContain(`<base href="${BOARD}/" />`)
     const assets = [...html.matchAll(/(?:src|href)="(static\/(?:js|css)\/[^"]+)"/g)].map(([, asset]) => asset)
     expect(assets.length).toBeGreaterThan(1)
@@ -134,7 +141,14 @@ describe('with ULLAGE_BULL_BOARD=on', () => {
       expect(answer.status).toBe(200)
       expect(answer.headers.get('content-type')).toMatch(/javascript|css/)
       expect(answer.headers.get('cache-control')).toBe('no-store')
+      expect(answer.headers.get('content-security-policy')).toContain("style-src 'self';")
+      const added = [...(await answer.text()).matchAll(/"style",\{children:`([^`$]*)`/g)]
+      styles.push(...added.map(([, style]) => style ?? ''))
     }
+    for (const style of styles) {
+      expect(policy, `${style}`).toContain(`'sha256-${createHash('sha256').update(style).digest('base64')}'`)
+    }
+    expect(styles.at(-1)).toContain('.rds-b1')
     // Only there: every other answer has the strictest policy.
     for (const path of ['/v1/hosts', '/healthz', `${BOARD}x`]) {
       const strict = (await ask(path, operator.key)).headers.get('content-security-policy')

@@ -5,7 +5,7 @@ import { openClient, type RedisClient } from '@ullage/redis-connection'
 import { Worker } from 'bullmq'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { BullQueue } from '../src/bull-queue.ts'
-import type { DumpRecord } from '../src/journal.ts'
+import type { DumpRecord } from '../src/dump-record.ts'
 
 /** A real queue on a real Redis, as the API fills it; a worker that notes what it gets. */
 let server: LabRedis

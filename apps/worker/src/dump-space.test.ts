@@ -67,6 +67,7 @@ test('whoever takes the file away meanwhile is told as well', () => {
   const { space } = spaceOf({ kind: 'inPlace' })
   const told: unknown[] = []
   const follower = space.follower({
+    takesEarly: true,
     begin: ({ atMostBytes }) => void told.push(atMostBytes),
     wrote: (position, bytes) => void told.push([position, bytes]),
   })

@@ -478,7 +478,7 @@ export interface paths {
         };
         /**
          * Follow a dump
-         * @description Server-sent events. `state`: the whole dump, on connect and at each change; `progress`: how far it is. The id of an event is the revision of the dump. The stream ends when the dump is finished. With Last-Event-ID it goes on from there: each change since then, the latest progress, then what comes. Scope: dumps:read.
+         * @description Server-sent events. `state`: the whole dump, on connect and at each change; `progress`: how far it is. The id of an event is the revision of the dump. The stream ends when the dump is finished. With Last-Event-ID it goes on from there: each change since then, the latest progress, then what comes. It ends early, with a comment that says why, when the token expires or its key is taken away: come again with another one. Scope: dumps:read.
          */
         get: {
             parameters: {
@@ -1688,6 +1688,15 @@ export interface paths {
                         };
                     };
                 };
+                /** @description RATE_LIMITED: too many requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
                 /** @description INTERNAL: something is wrong here */
                 500: {
                     headers: {
@@ -1714,7 +1723,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether dumps can be accepted: the journal can be written and Redis answers */
+        /**
+         * Whether dumps can be accepted: the journal can be written and Redis answers
+         * @description Looked at once a second at most. Answers within 2 s, also when Redis hangs: 503.
+         */
         get: {
             parameters: {
                 query?: never;
@@ -1731,6 +1743,15 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["Readiness"];
+                    };
+                };
+                /** @description RATE_LIMITED: too many requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
                 /** @description INTERNAL: something is wrong here */
@@ -1770,7 +1791,7 @@ export interface paths {
         };
         /**
          * Figures for Prometheus
-         * @description Scope: admin, of no tenant.
+         * @description Scope: metrics:read, of no tenant.
          */
         get: {
             parameters: {

@@ -47,7 +47,14 @@ export async function* followDump(
   let retryMs = RETRY_MS
   for (let failed = 0; ; failed += 1) {
     try {
-      const connection = read(connect, { lastEventId, signal, silenceMs, onRetry: (ms) => (retryMs = ms) })
+      const connection = read(connect, {
+        lastEventId,
+        signal,
+        silenceMs,
+        onRetry: (ms) => (retryMs = ms),
+        // The API says one every 15 s, and one before it ends a stream whose token has expired: neither is a failure.
+        onComment: () => (failed = -1),
+      })
       for await (const found of connection) {
         failed = 0
         lastEventId = found.id
@@ -55,7 +62,7 @@ export async function* followDump(
         yield event
         if (isEnd(event)) return
       }
-      // The API ends a stream early only when it ends itself, or has no more to say.
+      // The API ends a stream early when it ends itself, has no more to say, or wants another token.
       if (connection.ended()) return
     } catch (error) {
       if (signal?.aborted) throw signal.reason
@@ -73,6 +80,7 @@ interface ReadOptions {
   readonly signal: AbortSignal | undefined
   readonly silenceMs: number
   readonly onRetry: (milliseconds: number) => void
+  readonly onComment: () => void
 }
 
 /** The events of one connection. `ended` tells afterwards whether the API said that there are no more. */
@@ -89,7 +97,7 @@ function read(connect: Connect, options: ReadOptions): AsyncIterable<ServerSentE
       ended = response.status === 204
       if (ended) return
       if (!response.ok || !response.body) throw await problemOf(response)
-      const parser = new EventParser(options.onRetry)
+      const parser = new EventParser(options.onRetry, options.onComment)
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
       try {
         for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {

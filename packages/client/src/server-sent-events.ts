@@ -11,7 +11,7 @@ const LONGEST_LINE = 4 << 20
 
 /**
  * Reads server-sent events from text that comes in pieces. `onRetry` is told the milliseconds that the server asks a client
- * to wait before it connects again.
+ * to wait before it connects again, `onComment` every line that is a comment: a sign of life.
  */
 export class EventParser {
   #rest = ''
@@ -20,8 +20,11 @@ export class EventParser {
   #data: string[] = []
   readonly #onRetry: (milliseconds: number) => void
 
-  constructor(onRetry: (milliseconds: number) => void = () => {}) {
+  readonly #onComment: (comment: string) => void
+
+  constructor(onRetry: (milliseconds: number) => void = () => {}, onComment: (comment: string) => void = () => {}) {
     this.#onRetry = onRetry
+    this.#onComment = onComment
   }
 
   /** The events that `text` completes. Throws when a line is longer than 4 Mi characters. */
@@ -50,7 +53,8 @@ export class EventParser {
 
   #field(line: string): void {
     const [, name = '', value = ''] = /^([^:]*)(?::\x20?(.*))?$/s.exec(line) ?? []
-    if (name === 'event') this.#event = value
+    if (line.startsWith(':')) this.#onComment(value)
+    else if (name === 'event') this.#event = value
     else if (name === 'data') this.#data.push(value)
     else if (name === 'id' && !value.includes('\0')) this.#id = value
     else if (name === 'retry' && /^\d+$/.test(value)) this.#onRetry(Number(value))

@@ -30,7 +30,7 @@ const bySaying = async (authorization: string | undefined) => {
 
 beforeEach(async () => {
   ;[written, dumpsThen, isFull] = [[], [], false]
-  api = await setUp({ authenticate: bySaying, audit, perMinute: 100 })
+  api = await setUp({ authenticate: bySaying, audit, perMinute: 100, openPerMinute: 100 })
   api.fleet.now = [host('h1', [guest('web-1', 'acme'), guest('db-1', 'other')])]
 })
 afterEach(async () => {

@@ -25,6 +25,7 @@ export const authSettings = {
   ULLAGE_AUTH_ISSUER: z.string().min(1).optional(),
   ULLAGE_AUTH_AUDIENCE: z.string().min(1).optional(),
   ULLAGE_RATE_LIMIT: z.coerce.number().int().min(0).max(10_000_000).optional(),
+  ULLAGE_OPEN_RATE_LIMIT: z.coerce.number().int().min(0).max(10_000_000).optional(),
   ULLAGE_AUDIT_FILE: file.optional(),
   ULLAGE_TENANTS_FILE: file.optional(),
   ULLAGE_TENANT_DUMPS: z.coerce.number().int().min(0).optional(),
@@ -36,8 +37,10 @@ const settings = z.object(authSettings)
 export interface AuthConfig {
   readonly keysFile: string | undefined
   readonly jwt: JwtSettings | undefined
-  /** Requests in a minute of one principal or address; undefined for any number. */
+  /** Requests in a minute of one principal, or of one address where nobody is asked; undefined for any number. */
   readonly perMinute: number | undefined
+  /** Requests in a minute of one address that is nobody; undefined for any number. */
+  readonly openPerMinute: number | undefined
   /** Where decisions are written down. */
   readonly auditFile: string | undefined
   readonly tenantsFile: string | undefined
@@ -47,6 +50,8 @@ export interface AuthConfig {
 
 /** Enough for a client that asks for the state of a hundred dumps each second. */
 const RATE_WHERE_ASKED = 6_000
+/** Enough for ten probes each second. */
+const OPEN_RATE_WHERE_ASKED = 600
 
 /** What the settings say together. `complain` is told of one that another one needs. */
 export function readAuthConfig(
@@ -66,12 +71,14 @@ export function readAuthConfig(
   const keysFile = data.ULLAGE_AUTH_KEYS_FILE
   const asksNobody = keysFile === undefined && some === undefined
   const rate = data.ULLAGE_RATE_LIMIT ?? (asksNobody ? 0 : RATE_WHERE_ASKED)
+  const openRate = data.ULLAGE_OPEN_RATE_LIMIT ?? (asksNobody ? 0 : OPEN_RATE_WHERE_ASKED)
   const concurrentDumps = data.ULLAGE_TENANT_DUMPS
   const storedBytes = data.ULLAGE_TENANT_BYTES
   return {
     keysFile,
     jwt: url && issuer && audience ? { jwksUrl: url, issuer, audience, tenantClaim } : undefined,
     perMinute: rate === 0 ? undefined : rate,
+    openPerMinute: openRate === 0 ? undefined : openRate,
     auditFile: data.ULLAGE_AUDIT_FILE,
     tenantsFile: data.ULLAGE_TENANTS_FILE,
     tenantDefaults: {

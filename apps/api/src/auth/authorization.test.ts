@@ -70,6 +70,9 @@ function requestOf(route: string, { guest = 'web-1', id = dump } = {}) {
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 const everything = scope.options.join(' ')
+/** What a token needs for a route with this access, and nothing more. */
+const leastClaims = (access: Exclude<Access, 'open'>) =>
+  access === 'fleet' ? { scope: 'admin' } : { scope: access, ...(access !== 'metrics:read' && { tenant: 'acme' }) }
 const soon = () => Math.floor(Date.now() / 1000)
 const all = { tenant: 'acme', scope: everything }
 
@@ -116,14 +119,23 @@ test.each(Object.keys(refusedTokens))('%s opens no route', async (name) => {
   expect(api.journal.counts()).toMatchObject({ queued: 0, succeeded: 1 })
 })
 
+test('who may read metrics alone may do nothing else, and nothing else goes without a tenant', async () => {
+  const headers = bearer(await issuer.sign({ scope: 'metrics:read' }))
+  for (const [route] of guarded) {
+    const { statusCode } = await api.app.inject({ ...requestOf(route), headers })
+    expect(statusCode, `${route}`).toBe(route === 'GET /metrics' ? 200 : 403)
+  }
+  const more = bearer(await issuer.sign({ scope: 'metrics:read dumps:read' }))
+  expect((await api.app.inject({ url: '/metrics', headers: more })).statusCode).toBe(401)
+})
+
 test('HEAD asks for what GET asks for', async () => {
   const heads = guarded.filter(([route]) => route.startsWith('GET') && !route.endsWith('/events'))
   expect(heads.length).toBeGreaterThan(8)
   for (const [route, access] of heads) {
     const request = { ...requestOf(route), method: 'HEAD' as const }
     expect((await api.app.inject(request)).statusCode, `${route}`).toBe(401)
-    const scope = access === 'fleet' ? 'admin' : access
-    const headers = bearer(await issuer.sign({ scope, ...(access !== 'fleet' && { tenant: 'acme' }) }))
+    const headers = bearer(await issuer.sign(leastClaims(access)))
     expect((await api.app.inject({ ...request, headers })).statusCode, `${route}`).toBe(200)
     const foreign = bearer(await issuer.sign({ tenant: 'third', scope: 'admin' }))
     if (route.includes(':id')) expect((await api.app.inject({ ...request, headers: foreign })).statusCode).toBe(404)
@@ -153,16 +165,17 @@ test.each(guarded)('%s asks for %s, and for that alone', async (route, access) =
   expect(refused.statusCode).toBe(403)
   expect(refused.json()).toMatchObject({ code: 'FORBIDDEN' })
   expect(refused.headers['www-authenticate']).toContain(`error="insufficient_scope", scope="${needed}"`)
-  const claims = access === 'fleet' ? { scope: 'admin' } : { tenant: 'acme', scope: [needed] }
-  const allowed = await api.app.inject({ ...requestOf(route), headers: bearer(await issuer.sign(claims)) })
+  const allowed = await api.app.inject({ ...requestOf(route), headers: bearer(await issuer.sign(leastClaims(access))) })
   expect([200, 202, 204]).toContain(allowed.statusCode)
 })
 
-test('what tells of all tenants is for an admin of none', async () => {
-  const fleet = guarded.filter(([, access]) => access === 'fleet')
-  expect(fleet.length).toBeGreaterThan(0)
+test('what tells of all tenants is for an admin of none, and metrics for who may read nothing else', async () => {
+  const fleet = guarded.filter(([, access]) => access === 'fleet' || access === 'metrics:read')
+  expect(fleet.length).toBeGreaterThan(1)
   for (const [route] of fleet) {
-    const headers = bearer(await issuer.sign({ tenant: 'acme', scope: 'admin' }))
+    const admin = bearer(await issuer.sign({ scope: 'admin' }))
+    expect((await api.app.inject({ ...requestOf(route), headers: admin })).statusCode).toBe(200)
+    const headers = bearer(await issuer.sign({ tenant: 'acme', scope: 'admin metrics:read' }))
     expect((await api.app.inject({ ...requestOf(route), headers })).statusCode).toBe(403)
   }
 })

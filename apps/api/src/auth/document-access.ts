@@ -2,6 +2,7 @@ import type { FastifySchema } from 'fastify'
 import type { ZodInstance } from '../api-parts.ts'
 import { addRefusals } from '../answers.ts'
 import { isChange } from './is-change.ts'
+import { isOfAllTenants } from './principal.ts'
 import { accessOf, type Access } from './route-access.ts'
 
 /**
@@ -24,8 +25,9 @@ export function documentAccess(app: ZodInstance): void {
 const REFUSALS = ['UNAUTHENTICATED', 'FORBIDDEN', 'RATE_LIMITED', 'AUTH_UNREACHABLE'] as const
 
 function documented(schema: FastifySchema, access: Access, method: string): FastifySchema {
-  if (access === 'open' || schema.security) return schema
-  const needed = access === 'fleet' ? 'admin, of no tenant' : access
+  if (schema.security || schema.hide) return schema
+  if (access === 'open') return { ...schema, response: addRefusals(schema.response, 'RATE_LIMITED') }
+  const needed = `${access === 'fleet' ? 'admin' : access}${isOfAllTenants(access) ? ', of no tenant' : ''}`
   return {
     ...schema,
     description: `${schema.description ? `${schema.description} ` : ''}Scope: ${needed}.`,

@@ -6,44 +6,50 @@ import { auditRequests } from './audit-requests.ts'
 import type { Authenticate } from './authenticate.ts'
 import { documentAccess } from './document-access.ts'
 import { hideForeignDumps } from './hide-foreign-dumps.ts'
-import { limitRate } from './limit-rate.ts'
-import { anonymous, mayDo, nobody, type Principal } from './principal.ts'
+import { limitRate, type RateLimits } from './limit-rate.ts'
+import { anonymous, isOfAllTenants, mayDo, nobody, type Principal } from './principal.ts'
 import { type Access, accessOf } from './route-access.ts'
+import { tellTenants } from './tell-tenants.ts'
+import { watchAccessOf } from './watch-access.ts'
 
-export interface Guard {
+export interface Guard extends RateLimits {
   /** Who asks. Left out, nobody is asked, and everybody may do everything. */
   readonly authenticate?: Authenticate
   /** Whether a Host header names this API; left out, any does. */
   readonly knowsHost?: (name: string) => boolean
-  /** Requests in a minute of one principal, or of one address that is nobody; left out, any number. */
-  readonly perMinute?: number
   /** Where decisions are written down. */
   readonly audit?: AuditSink
+  /** How often it is looked whether who follows or downloads still may, in milliseconds. */
+  readonly lookEveryMs?: number
 }
 
 /** Stands before every route: who asks, and whether they may. To be called before there are routes. */
 export async function guardRoutes(app: ZodInstance, guard: Guard, journal: Journal): Promise<void> {
-  const { authenticate = allIn, knowsHost, perMinute, audit } = guard
-  const limit = perMinute === undefined ? undefined : await limitRate(app, perMinute)
+  const { authenticate = allIn, knowsHost, audit, lookEveryMs } = guard
+  const limit = await limitRate(app, guard)
   documentAccess(app)
   app.decorateRequest('principal')
+  app.decorateRequest('watchAccess')
   app.addHook('onRequest', async (request) => {
     request.principal = nobody
     if (knowsHost?.(request.hostname) === false) {
       throw new ApiProblem('REQUEST_INVALID', `expected a Host that is a loopback address, found ${request.hostname}`)
     }
     const access = accessOf(request.method, request.routeOptions.url ?? '')
-    if (access === 'open') return
+    if (access === 'open') return limit.open(request)
     // What there is no route for tells nobody anything.
-    if (access === undefined) return limit?.(request)
+    if (access === undefined) return limit.unknown(request)
     request.principal = await authenticate(request.headers.authorization).catch(async (error: unknown) => {
-      await limit?.(request)
+      await limit.unknown(request)
       throw error
     })
-    await limit?.(request)
+    await limit.known(request)
     requireScope(request.principal, access)
+    const { principal } = request
+    request.watchAccess = watchAccessOf(request, { authenticate, principal, needed: access, lookEveryMs })
   })
   hideForeignDumps(app, journal)
+  tellTenants(app)
   if (audit) auditRequests(app, audit)
 }
 
@@ -55,7 +61,7 @@ function requireScope(principal: Principal, needed: Exclude<Access, 'open'>): vo
   if (mayDo(principal, needed)) return
   const scope = needed === 'fleet' ? 'admin' : needed
   const found = [...principal.scopes].join(' ') || 'none'
-  const ofNoTenant = needed === 'fleet' ? ', of no tenant' : ''
+  const ofNoTenant = isOfAllTenants(needed) ? ', of no tenant' : ''
   throw new ApiProblem('FORBIDDEN', `expected the scope ${scope}${ofNoTenant}, found ${found}`, {
     headers: { 'www-authenticate': `Bearer realm="ullage", error="insufficient_scope", scope="${scope}"` },
   })

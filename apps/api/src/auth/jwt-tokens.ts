@@ -3,7 +3,7 @@ import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify, type JWTVerifyG
 import { z } from 'zod'
 import { ApiProblem } from '../problem.ts'
 import { badToken } from './bearer-token.ts'
-import { type Principal, type Scope, scope } from './principal.ts'
+import { needNoTenant, type Principal, type Scope, scope } from './principal.ts'
 
 /** Asymmetric ones only: with a symmetric one, who can check a token could also make one, out of a public key. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
@@ -74,10 +74,16 @@ export class JwtTokens {
     const claim = Object.hasOwn(payload, tenantClaim) ? payload[tenantClaim] : undefined
     const tenant = tenantId.nullable().safeParse(claim ?? null)
     if (!tenant.success) throw badToken(`expected the claim ${tenantClaim} to be the id of a tenant`)
-    if (tenant.data === null && !granted.has('admin')) {
-      throw badToken(`expected a tenant in the claim ${tenantClaim}, or the scope admin`)
+    if (tenant.data === null && !needNoTenant(granted)) {
+      throw badToken(`expected a tenant in the claim ${tenantClaim}, or the scope admin, or metrics:read alone`)
     }
-    return { id: `jwt:${sub.data}`, tenant: tenant.data, scopes: granted }
+    const { exp } = payload
+    return {
+      id: `jwt:${sub.data}`,
+      tenant: tenant.data,
+      scopes: granted,
+      ...(exp !== undefined && { expiresMs: (exp + CLOCK_SECONDS) * 1000 }),
+    }
   }
 }
 

@@ -40,11 +40,30 @@ test('where nobody is asked each address has its own number', async () => {
 })
 
 test('who is nobody is counted by address, guesses and wrong addresses included', async () => {
-  api = await setUp({ authenticate: byName, perMinute: 3 })
+  api = await setUp({ authenticate: byName, perMinute: 9, openPerMinute: 3 })
   expect(await ask('/v1/dumps', { times: 2 })).toEqual([401, 401])
   expect(await ask('/v1/nothing', { times: 2 })).toEqual([404, 429])
   expect(await ask('/v1/dumps', { times: 1 })).toEqual([429])
   expect(await ask('/v1/dumps', { from: '192.0.2.2', times: 1 })).toEqual([401])
   expect(await ask('/v1/dumps', { as: 'a', times: 1 })).toEqual([200])
+  // Guesses hold up no probe, not even of the same address.
+  expect(await ask('/healthz', { times: 1 })).toEqual([200])
+})
+
+test('each address has its own number of requests to each open route', async () => {
+  api = await setUp({ authenticate: byName, perMinute: 9, openPerMinute: 2 })
+  for (const url of ['/healthz', '/readyz', '/openapi.json', '/docs']) {
+    expect(await ask(url, { times: 3 }), `${url}`).toEqual([200, 200, 429])
+    expect(await ask(url, { from: '192.0.2.2', times: 1 }), `${url}`).toEqual([200])
+  }
+  const { headers, ...answer } = await api.app.inject({ url: '/healthz', remoteAddress: '192.0.2.1' })
+  expect(answer.json()).toMatchObject({ status: 429, code: 'RATE_LIMITED' })
+  expect(Number(headers['retry-after'])).toBeGreaterThan(0)
+  expect(await ask('/v1/dumps', { as: 'a', times: 1 })).toEqual([200])
+})
+
+test('what is open is not limited where no limit is set', async () => {
+  api = await setUp({ authenticate: byName, perMinute: 1 })
   expect(await ask('/healthz', { times: 9 })).toEqual(Array(9).fill(200))
+  expect(await ask('/v1/dumps', { times: 9 })).toEqual(Array(9).fill(401))
 })

@@ -2,29 +2,51 @@ import fastifyRateLimit from '@fastify/rate-limit'
 import type { FastifyRequest } from 'fastify'
 import type { ZodInstance } from '../api-parts.ts'
 import { ApiProblem } from '../problem.ts'
-import { anonymous, nobody } from './principal.ts'
+import { anonymous } from './principal.ts'
 
 const WINDOW_MS = 60_000
 
-/** Counts a request. Throws ApiProblem RATE_LIMITED when there were too many of the same origin within a minute. */
-export type LimitRate = (request: FastifyRequest) => Promise<void>
-
-/**
- * So many requests in a minute from each principal, and from each address that does not say who it is. Counts are in memory:
- * they begin anew with the process. To be called before there are routes.
- */
-export async function limitRate(app: ZodInstance, perMinute: number): Promise<LimitRate> {
-  await app.register(fastifyRateLimit, { global: false })
-  const count = app.createRateLimit({ max: perMinute, timeWindow: WINDOW_MS, keyGenerator: originOf })
-  return async (request) => {
-    const found = await count(request)
-    if (found.isAllowed || !found.isExceeded) return
-    throw new ApiProblem('RATE_LIMITED', `expected at most ${perMinute} requests in a minute, found more`, {
-      headers: { 'retry-after': String(Math.max(1, found.ttlInSeconds)) },
-    })
-  }
+/** Requests in a minute; undefined for any number. */
+export interface RateLimits {
+  /** Of one principal, or of one address where nobody is asked who they are. */
+  readonly perMinute?: number | undefined
+  /** Of one address that does not say who it is: to each route open to all, and in all to others. */
+  readonly openPerMinute?: number | undefined
 }
 
-function originOf({ principal, ip }: FastifyRequest): string {
-  return principal === nobody || principal === anonymous ? `address ${ip}` : `principal ${principal.id}`
+/** Each counts a request, and throws ApiProblem RATE_LIMITED when there were too many of its kind within a minute. */
+export interface RateLimit {
+  /** Of who asks. */
+  known(request: FastifyRequest): Promise<void>
+  /** To a route that is open to all. */
+  open(request: FastifyRequest): Promise<void>
+  /** Without a token that is valid here, or to an address that there is not. */
+  unknown(request: FastifyRequest): Promise<void>
+}
+
+/**
+ * Counts are in memory: they begin anew with the process. What one address does takes nothing from another one's, and what it
+ * does to one open route nothing from the other routes: guesses at tokens and readers of the document hold up no probe. To be
+ * called before there are routes.
+ */
+export async function limitRate(app: ZodInstance, { perMinute, openPerMinute }: RateLimits): Promise<RateLimit> {
+  await app.register(fastifyRateLimit, { global: false })
+  const limit = (max: number | undefined, originOf: (request: FastifyRequest) => string) => {
+    if (max === undefined) return async () => undefined
+    const count = app.createRateLimit({ max, timeWindow: WINDOW_MS, keyGenerator: originOf })
+    return async (request: FastifyRequest) => {
+      const found = await count(request)
+      if (found.isAllowed || !found.isExceeded) return
+      throw new ApiProblem('RATE_LIMITED', `expected at most ${max} requests in a minute, found more`, {
+        headers: { 'retry-after': String(Math.max(1, found.ttlInSeconds)) },
+      })
+    }
+  }
+  return {
+    known: limit(perMinute, ({ principal, ip }) =>
+      principal === anonymous ? `address ${ip}` : `principal ${principal.id}`,
+    ),
+    open: limit(openPerMinute, ({ routeOptions, ip }) => `open ${routeOptions.url} ${ip}`),
+    unknown: limit(openPerMinute, ({ ip }) => `unknown ${ip}`),
+  }
 }

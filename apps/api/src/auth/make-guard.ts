@@ -11,8 +11,8 @@ import { parseKeys } from './static-keys.ts'
 
 /** The guard that the settings ask for. Throws ApiConfigError when a file they name cannot be used. */
 export function makeGuard({ auth, listen }: ApiConfig, audit: AuditLog | undefined, log: FastifyBaseLogger): Guard {
-  const { keysFile, jwt, perMinute } = auth
-  const always = { ...(perMinute !== undefined && { perMinute }), ...(audit && { audit }) }
+  const { keysFile, jwt, perMinute, openPerMinute } = auth
+  const always = { perMinute, openPerMinute, ...(audit && { audit }) }
   if (keysFile === undefined && jwt === undefined) {
     // Else a page in somebody's browser could ask, under a name that it has resolved to this address.
     return 'path' in listen ? always : { ...always, knowsHost: isLoopback }

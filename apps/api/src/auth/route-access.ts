@@ -18,7 +18,7 @@ export const routeAccess: Readonly<Record<string, Access>> = {
   'GET /v1/hosts': 'guests:read',
   'PUT /v1/hosts/:id/drain': 'fleet',
   'DELETE /v1/hosts/:id/drain': 'fleet',
-  'GET /metrics': 'fleet',
+  'GET /metrics': 'metrics:read',
   'GET /healthz': 'open',
   'GET /readyz': 'open',
   'GET /openapi.json': 'open',

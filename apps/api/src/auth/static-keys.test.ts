@@ -93,3 +93,19 @@ test('the same id twice is refused', () => {
   write([entry, { ...makeKey({ id: 'a', scopes: ['admin'] }).entry }])
   expect(open).toThrow(/expected every id once/)
 })
+
+test('a key of no tenant is an admin or reads metrics alone, and metrics are of no tenant', () => {
+  const isTaken = (of: object) => {
+    const entry = { id: 'a', hash: `sha256:${'0'.repeat(64)}`, ...of }
+    try {
+      return parseKeys(JSON.stringify({ keys: [entry] })).size === 1
+    } catch {
+      return false
+    }
+  }
+  expect(isTaken({ scopes: ['metrics:read'] })).toBe(true)
+  expect(isTaken({ scopes: ['metrics:read', 'admin'] })).toBe(true)
+  expect(isTaken({ scopes: ['metrics:read', 'guests:read'] })).toBe(false)
+  expect(isTaken({ scopes: ['guests:read'] })).toBe(false)
+  expect(isTaken({ scopes: ['metrics:read'], tenant: 'acme' })).toBe(false)
+})

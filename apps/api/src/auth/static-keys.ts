@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { tenantId } from '@ullage/dump-job'
 import { z } from 'zod'
-import { type Principal, scope } from './principal.ts'
+import { needNoTenant, type Principal, scope } from './principal.ts'
 
 /** Bytes of randomness in a key. */
 const KEY_BYTES = 32
@@ -17,8 +17,11 @@ export const keyEntry = z
     scopes: z.array(scope).min(1),
     tenant: tenantId.optional(),
   })
-  .refine(({ tenant, scopes }) => tenant !== undefined || scopes.includes('admin'), {
-    message: 'expected a tenant, or the scope admin: a key of no tenant sees all',
+  .refine(({ tenant, scopes }) => tenant !== undefined || needNoTenant(new Set(scopes)), {
+    message: 'expected a tenant, or the scope admin, or metrics:read alone: a key of no tenant sees all',
+  })
+  .refine(({ tenant, scopes }) => tenant === undefined || !scopes.includes('metrics:read'), {
+    message: 'expected metrics:read without a tenant: metrics are of all tenants',
   })
 export type KeyEntry = z.infer<typeof keyEntry>
 

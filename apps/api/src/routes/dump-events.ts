@@ -2,8 +2,10 @@ import { isFinished } from '@ullage/dump-job'
 import { z } from 'zod'
 import { answerOf, refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
-import { EventStream } from '../event-stream.ts'
-import type { DumpRecord, Journal } from '../journal.ts'
+import { EventStream, type StreamEvent } from '../event-stream.ts'
+import type { DumpRecord } from '../dump-record.ts'
+import type { Journal } from '../journal.ts'
+import { told } from '../auth/tell-tenants.ts'
 import { ApiProblem } from '../problem.ts'
 import { toResource } from '../to-resource.ts'
 import { dumpParams, requireDump } from './dumps.ts'
@@ -32,7 +34,8 @@ export function dumpEventRoutes(app: ZodInstance, { journal, follow }: ApiParts,
         description:
           'Server-sent events. `state`: the whole dump, on connect and at each change; `progress`: how far it is. ' +
           'The id of an event is the revision of the dump. The stream ends when the dump is finished. With Last-Event-ID ' +
-          'it goes on from there: each change since then, the latest progress, then what comes.',
+          'it goes on from there: each change since then, the latest progress, then what comes. It ends early, with a comment ' +
+          'that says why, when the token expires or its key is taken away: come again with another one.',
         tags: ['dumps'],
         params: dumpParams,
         headers: z.looseObject({
@@ -58,18 +61,27 @@ export function dumpEventRoutes(app: ZodInstance, { journal, follow }: ApiParts,
       const stream = new EventStream(reply.raw, reply.getHeaders())
       open.add(stream)
       let last = dump
+      const send = (event: StreamEvent) => stream.send(told(request.principal, event))
       const show = (now: DumpRecord) => {
         if (now.id !== dump.id) return
-        stream.send(eventOf(last, now))
+        send(eventOf(last, now))
         last = now
         if (isFinished(now.state)) stream.end()
       }
-      for (const event of missed(journal, dump, seen)) stream.send(event)
+      for (const event of missed(journal, dump, seen)) send(event)
       if (isFinished(dump.state)) stream.end()
       const unwatch = journal.watch(show)
+      const unwatchAccess = request.watchAccess?.({
+        onLost(why) {
+          request.log.info({ job: dump.id, why }, 'a stream of events ends before its dump')
+          stream.say(`${why}: come again with one that is valid, after the last event`)
+          stream.end()
+        },
+      })
       void follow.look(dump.id)
       await stream.closed
       unwatch()
+      unwatchAccess?.()
       open.delete(stream)
       return reply
     },

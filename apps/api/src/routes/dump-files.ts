@@ -5,7 +5,8 @@ import { answerOf, refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
 import { openArtifact, streamOf } from '../artifact-stream.ts'
 import { parseByteRange } from '../byte-range.ts'
-import type { DumpRecord, Journal } from '../journal.ts'
+import type { DumpRecord } from '../dump-record.ts'
+import type { Journal } from '../journal.ts'
 import { ApiProblem } from '../problem.ts'
 import { dumpParams, requireDump } from './dumps.ts'
 
@@ -84,6 +85,14 @@ export function dumpFileRoutes(
       }
       // An answer that is closed, by the client or by this, closes the artifact.
       reply.raw.setTimeout(stalledAfterMs, () => reply.raw.destroy())
+      const unwatchAccess = request.watchAccess?.({
+        outlivesToken: true,
+        onLost(why) {
+          request.log.info({ job: dump.id, why }, 'a download is cut off')
+          reply.raw.destroy()
+        },
+      })
+      reply.raw.once('close', () => unwatchAccess?.())
       return reply.send(streamOf(artifact, startByte, endByte))
     },
   })

@@ -8,7 +8,8 @@ import { visibleHosts } from '../auth/visible-hosts.ts'
 import { dumpUnknown } from '../dump-unknown.ts'
 import { findGuest, requireReachable, requireUndrained } from '../fleet.ts'
 import { fingerprintOf, idempotencyKey } from '../idempotency-keys.ts'
-import type { DumpRecord, Journal } from '../journal.ts'
+import type { DumpRecord } from '../dump-record.ts'
+import type { Journal } from '../journal.ts'
 import { ownerOf } from '../owner-of.ts'
 import { cursorUnknown } from '../page-of.ts'
 import { ApiProblem } from '../problem.ts'
@@ -103,7 +104,10 @@ export function dumpRoutes(
       const guest = findGuest(visibleHosts(await fleet.hostsOf(id, principal.tenant), principal), id)
       requireReachable(guest)
       requireUndrained(guest)
-      if (guest.problem) throw new ApiProblem('GUEST_UNUSABLE', guest.problem.message)
+      if (guest.problem) {
+        const { problem: failure } = guest
+        throw new ApiProblem('GUEST_UNUSABLE', failure.message, { members: { failure } })
+      }
       // Again: the same request may have been accepted while the fleet was asked.
       const meanwhile = keyed && earlierDump(journal, keyed)
       if (meanwhile) return replay(meanwhile)
