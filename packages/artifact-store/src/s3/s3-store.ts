@@ -1,19 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import {
-  AbortMultipartUploadCommand,
-  CompleteMultipartUploadCommand,
-  CreateMultipartUploadCommand,
-  DeleteObjectCommand,
-  GetObjectCommand,
-  HeadObjectCommand,
-  ListMultipartUploadsCommand,
-  ListObjectsV2Command,
-  type ListObjectsV2CommandOutput,
-  ListPartsCommand,
-  PutObjectCommand,
-} from '@aws-sdk/client-s3'
 import { dumpId, dumpReport, hostId, publishedFiles, type PublishedReport } from '@ullage/dump-job'
 import { z } from 'zod'
 import type { ArtifactStore, Attempt, OpenArtifact, StoredArtifact } from '../artifact-store.ts'
@@ -23,19 +10,16 @@ import type { Keyring } from '../keyring.ts'
 import { openStored } from '../open-sealed.ts'
 import { StoreError } from '../store-error.ts'
 import { openObject } from './read-object.ts'
+import { type BucketObject, S3Bucket } from './s3-bucket.ts'
 import { S3Connection } from './s3-connection.ts'
-import { isNotFound, statusOf } from './s3-errors.ts'
 import type { S3Place } from './s3-place.ts'
 
 /** What the published report says besides, of where the artifact is. */
 const stored = z.object({ key: z.string(), bytes: z.int().min(0) })
 type Stored = z.infer<typeof stored>
 
-interface FoundObject {
-  readonly key: string
+interface FoundObject extends BucketObject {
   readonly dump: string
-  readonly bytes: number
-  readonly changedMs: number
 }
 
 export interface S3StoreOptions {
@@ -50,11 +34,13 @@ export interface S3StoreOptions {
  */
 export class S3Store implements ArtifactStore {
   readonly #s3: S3Connection
+  readonly #bucket: S3Bucket
   readonly #keys: Keyring
   readonly #writer: S3StoreOptions['writer']
 
   constructor({ place, keys, writer }: S3StoreOptions) {
     this.#s3 = new S3Connection(place)
+    this.#bucket = new S3Bucket(this.#s3)
     this.#keys = keys
     this.#writer = writer
   }
@@ -67,7 +53,7 @@ export class S3Store implements ArtifactStore {
 
   async report(dump: string, signal?: AbortSignal): Promise<PublishedReport | undefined> {
     const published = await this.#published(dump, signal)
-    return published && (await this.#isThere(published.stored.key, signal)) ? published.report : undefined
+    return published && (await this.#bucket.isThere(published.stored.key, signal)) ? published.report : undefined
   }
 
   async open(dump: string): Promise<OpenArtifact | undefined> {
@@ -85,13 +71,13 @@ export class S3Store implements ArtifactStore {
     const published = await this.#published(dump)
     if (published) {
       // The report first: without it nobody finds the artifact.
-      await this.#delete(this.#reportKey(dump))
-      await this.#delete(published.stored.key)
+      await this.#bucket.delete(this.#reportKey(dump))
+      await this.#bucket.delete(published.stored.key)
       return
     }
     // An earlier call may have got no further than the report.
-    for await (const host of this.#hosts()) {
-      for await (const { key } of this.#objects(`${host}${dumpId.parse(dump)}/`)) await this.#delete(key)
+    for await (const host of this.#bucket.folders(this.#hostsPrefix)) {
+      for await (const { key } of this.#bucket.objects(`${host}${dumpId.parse(dump)}/`)) await this.#bucket.delete(key)
     }
   }
 
@@ -113,7 +99,7 @@ export class S3Store implements ArtifactStore {
     const name = randomUUID()
     const key = `${this.#hostsPrefix}${hostId.parse(host)}/${dumpId.parse(dump)}/${name}.vmcore`
     const sealing = await this.#keys.newSealing(dump)
-    const uploadId = await this.#createUpload(key, signal)
+    const uploadId = await this.#bucket.createUpload(key, signal)
     const spool = join(spoolDir, `${dump}-${name}`)
     await mkdir(spool, { recursive: true, mode: 0o750 })
     const state = { published: false, uncertain: false }
@@ -125,31 +111,15 @@ export class S3Store implements ArtifactStore {
       remove: async (end) => {
         await rm(spool, { recursive: true, force: true })
         if (state.published) return
-        await this.#abort(key, uploadId, end)
+        await this.#bucket.abortUpload(key, uploadId, end)
         // Whether the report came through nobody knows: then the artifact is left to the next start, which can tell.
-        if (!state.uncertain) await this.#delete(key, end)
+        if (!state.uncertain) await this.#bucket.delete(key, end)
       },
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#s3[Symbol.dispose]()
-  }
-
-  async #createUpload(key: string, signal: AbortSignal | undefined): Promise<string> {
-    const command = new CreateMultipartUploadCommand({
-      ...this.#s3.bucket,
-      Key: key,
-      ContentType: 'application/octet-stream',
-      ChecksumAlgorithm: 'SHA256',
-      ...this.#encryption,
-    })
-    const what = `the upload of ${key} could not be begun`
-    const { UploadId } = await this.#s3.ask(what, (client, abortSignal) => client.send(command, { abortSignal }), {
-      signal,
-    })
-    if (!UploadId) throw new StoreError('STORE_REFUSED', `${what}: the answer has no id`)
-    return UploadId
   }
 
   async #publish(options: {
@@ -162,7 +132,7 @@ export class S3Store implements ArtifactStore {
     signal: AbortSignal | undefined
   }): Promise<PublishedReport> {
     const { dump, key, uploadId, report, delivered, state, signal } = options
-    await this.#complete(key, uploadId, delivered, signal)
+    await this.#bucket.completeUpload(key, uploadId, delivered, signal)
     const text = JSON.stringify({ ...report, stored: { key, bytes: delivered.storedBytes } satisfies Stored }, null, 2)
     state.uncertain = true
     const published = await this.#putReport(dump, text, signal).then(
@@ -175,8 +145,8 @@ export class S3Store implements ArtifactStore {
       },
     )
     const standing = published?.stored.key ?? key
-    if (!(await this.#isThere(standing, signal))) {
-      await this.#delete(this.#reportKey(dump), signal)
+    if (!(await this.#bucket.isThere(standing, signal))) {
+      await this.#bucket.delete(this.#reportKey(dump), signal)
       state.uncertain = false
       throw new StoreError(
         'STORE_UNAVAILABLE',
@@ -189,62 +159,6 @@ export class S3Store implements ArtifactStore {
     return published?.report ?? report
   }
 
-  async #complete(
-    key: string,
-    uploadId: string,
-    { parts, storedBytes }: Delivered,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const what = `the upload of ${key} could not be completed`
-    const command = new CompleteMultipartUploadCommand({
-      ...this.#s3.bucket,
-      Key: key,
-      UploadId: uploadId,
-      MultipartUpload: {
-        Parts: parts.map(({ number, etag, sha256 }) => ({
-          PartNumber: number,
-          ETag: etag,
-          ...(sha256 !== undefined && { ChecksumSHA256: sha256 }),
-        })),
-      },
-    })
-    await this.#s3
-      .ask(what, (client, abortSignal) => client.send(command, { abortSignal }), {
-        signal,
-        // Completed by a try whose answer was lost: its size tells.
-        expected: isNotFound,
-      })
-      .catch((error: unknown) => {
-        if (!isNotFound(error)) throw error
-      })
-    const found = await this.#s3.ask(
-      what,
-      (client, abortSignal) => client.send(new HeadObjectCommand({ ...this.#s3.bucket, Key: key }), { abortSignal }),
-      { signal },
-    )
-    if (found.ContentLength !== storedBytes) {
-      throw new StoreError(
-        'STORE_REFUSED',
-        `${what}: expected ${storedBytes} bytes there, found ${found.ContentLength}`,
-      )
-    }
-  }
-
-  async #isThere(key: string, signal: AbortSignal | undefined): Promise<boolean> {
-    const command = new HeadObjectCommand({ ...this.#s3.bucket, Key: key })
-    const what = `object ${key} could not be looked at`
-    try {
-      await this.#s3.ask(what, (client, abortSignal) => client.send(command, { abortSignal }), {
-        signal,
-        expected: isNotFound,
-      })
-      return true
-    } catch (error) {
-      if (isNotFound(error)) return false
-      throw error
-    }
-  }
-
   async #publishedForSure(dump: string, signal: AbortSignal | undefined) {
     const published = await this.#published(dump, signal)
     if (published) return published
@@ -255,62 +169,32 @@ export class S3Store implements ArtifactStore {
   async #putReport(dump: string, text: string, signal: AbortSignal | undefined): Promise<boolean> {
     const key = this.#reportKey(dump)
     const what = `the report ${key} could not be put`
-    const put = (condition: { IfNoneMatch?: string }) =>
-      this.#s3.ask(
-        what,
-        (client, abortSignal) =>
-          client.send(
-            new PutObjectCommand({
-              ...this.#s3.bucket,
-              Key: key,
-              Body: text,
-              ContentType: 'application/json',
-              ...condition,
-              ...this.#encryption,
-            }),
-            { abortSignal },
-          ),
-        { signal, expected: (error) => [409, 412, 501].includes(statusOf(error) ?? 0) },
-      )
-    try {
-      await put({ IfNoneMatch: '*' })
-      return true
-    } catch (error) {
-      const status = statusOf(error)
-      if (status === 409 || status === 412) return false
-      if (status !== 501) throw error
-    }
+    const put = await this.#bucket.putNew(what, key, text, signal)
+    if (put !== 'unable') return put === 'put'
     // A server without conditional puts: the job's lock has decided who may publish.
     if (await this.#published(dump, signal)) return false
-    await put({})
+    await this.#bucket.putText(what, key, text, signal)
     return true
   }
 
   async #published(dump: string, signal?: AbortSignal) {
     const key = this.#reportKey(dump)
     const what = `the report ${key} could not be read`
+    const found = await this.#bucket.readText(what, key, signal)
+    if (!found) return undefined
     try {
-      return await this.#s3.ask(
-        what,
-        async (client, abortSignal) => {
-          const answer = await client.send(new GetObjectCommand({ ...this.#s3.bucket, Key: key }), { abortSignal })
-          const text = (await answer.Body?.transformToString()) ?? ''
-          const { stored: where, ...report } = z.looseObject({ stored }).parse(JSON.parse(text))
-          return { report: dumpReport.parse(report), stored: where, publishedMs: answer.LastModified?.getTime() ?? 0 }
-        },
-        { signal, expected: isNotFound },
-      )
-    } catch (error) {
-      if (isNotFound(error)) return undefined
-      throw error
+      const { stored: where, ...report } = z.looseObject({ stored }).parse(JSON.parse(found.text))
+      return { report: dumpReport.parse(report), stored: where, publishedMs: found.changedMs }
+    } catch (cause) {
+      throw new StoreError('STORE_CORRUPT', `${what}: it is no report`, { cause })
     }
   }
 
   async #removePieces(under: string, beforeMs: number): Promise<number> {
     let removed = 0
-    for await (const { key, uploadId, begunMs } of this.#uploads(under)) {
-      if (begunMs >= beforeMs || (await this.#hasPartSince(beforeMs, key, uploadId))) continue
-      await this.#abort(key, uploadId)
+    for await (const upload of this.#bucket.uploads(this.#hostsPrefix + under)) {
+      if (upload.begunMs >= beforeMs || (await this.#bucket.hasPartSince(beforeMs, upload))) continue
+      await this.#bucket.abortUpload(upload.key, upload.uploadId)
       removed++
     }
     const objects: FoundObject[] = []
@@ -325,51 +209,14 @@ export class S3Store implements ArtifactStore {
       const several = published.has(dump) && (counts.get(dump) ?? 0) > 1
       const isOurs = several ? (await this.#published(dump))?.stored.key === key : published.has(dump)
       if (isOurs) continue
-      await this.#delete(key)
+      await this.#bucket.delete(key)
       removed++
     }
     return removed
   }
 
-  /** Whether a part of an upload came at `sinceMs` or later: an attempt is at work with it then. */
-  async #hasPartSince(sinceMs: number, key: string, uploadId: string): Promise<boolean> {
-    if (sinceMs === Number.POSITIVE_INFINITY) return false
-    const upload = { ...this.#s3.bucket, Key: key, UploadId: uploadId }
-    for (let marker: string | undefined; ; ) {
-      const command = new ListPartsCommand({ ...upload, PartNumberMarker: marker })
-      const page = await this.#s3
-        .ask(`parts of ${key} could not be listed`, (client, abortSignal) => client.send(command, { abortSignal }), {
-          expected: isNotFound,
-        })
-        .catch((error: unknown) => {
-          // Ended meanwhile.
-          if (isNotFound(error)) return undefined
-          throw error
-        })
-      if (page?.Parts?.some(({ LastModified }) => (LastModified?.getTime() ?? 0) >= sinceMs)) return true
-      if (!page?.IsTruncated) return false
-      marker = page.NextPartNumberMarker
-    }
-  }
-
-  async *#uploads(under: string): AsyncGenerator<{ key: string; uploadId: string; begunMs: number }> {
-    const prefix = this.#hostsPrefix + under
-    let marker: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {}
-    for (;;) {
-      const command = new ListMultipartUploadsCommand({ ...this.#s3.bucket, Prefix: prefix, ...marker })
-      const page = await this.#s3.ask('uploads could not be listed', (client, abortSignal) =>
-        client.send(command, { abortSignal }),
-      )
-      for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
-        if (Key && UploadId) yield { key: Key, uploadId: UploadId, begunMs: Initiated?.getTime() ?? 0 }
-      }
-      if (!page.IsTruncated) return
-      marker = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker }
-    }
-  }
-
   async *#artifacts(under: string): AsyncGenerator<FoundObject> {
-    for await (const { key, bytes, changedMs } of this.#objects(this.#hostsPrefix + under)) {
+    for await (const { key, bytes, changedMs } of this.#bucket.objects(this.#hostsPrefix + under)) {
       const dump = dumpId.safeParse(key.split('/').at(-2)).data
       if (dump !== undefined) yield { key, dump, bytes, changedMs }
     }
@@ -377,78 +224,15 @@ export class S3Store implements ArtifactStore {
 
   async *#reports(): AsyncGenerator<FoundObject> {
     const prefix = `${this.#s3.place.prefix}dumps/`
-    for await (const { key, bytes, changedMs } of this.#objects(prefix)) {
+    for await (const { key, bytes, changedMs } of this.#bucket.objects(prefix)) {
       const dump = dumpId.safeParse(key.slice(prefix.length).replace(/\.json$/, '')).data
       if (dump !== undefined) yield { key, dump, bytes, changedMs }
-    }
-  }
-
-  /** What the keys of each host's artifacts begin with. */
-  async *#hosts(): AsyncGenerator<string> {
-    for await (const { CommonPrefixes = [] } of this.#pages({ Prefix: this.#hostsPrefix, Delimiter: '/' })) {
-      for (const { Prefix } of CommonPrefixes) if (Prefix) yield Prefix
-    }
-  }
-
-  async *#objects(prefix: string): AsyncGenerator<{ key: string; bytes: number; changedMs: number }> {
-    for await (const { Contents = [] } of this.#pages({ Prefix: prefix })) {
-      for (const { Key, Size, LastModified } of Contents) {
-        if (Key) yield { key: Key, bytes: Size ?? 0, changedMs: LastModified?.getTime() ?? 0 }
-      }
-    }
-  }
-
-  async *#pages(what: { Prefix: string; Delimiter?: string }): AsyncGenerator<ListObjectsV2CommandOutput> {
-    let token: string | undefined
-    for (;;) {
-      const command = new ListObjectsV2Command({ ...this.#s3.bucket, ...what, ContinuationToken: token })
-      const page = await this.#s3.ask('objects could not be listed', (client, abortSignal) =>
-        client.send(command, { abortSignal }),
-      )
-      yield page
-      if (!page.IsTruncated) return
-      token = page.NextContinuationToken
-    }
-  }
-
-  async #abort(key: string, uploadId: string, signal?: AbortSignal): Promise<void> {
-    const command = new AbortMultipartUploadCommand({ ...this.#s3.bucket, Key: key, UploadId: uploadId })
-    await this.#unlessMissing(
-      `the upload of ${key} could not be aborted`,
-      (client, abortSignal) => client.send(command, { abortSignal }),
-      signal,
-    )
-  }
-
-  async #delete(key: string, signal?: AbortSignal): Promise<void> {
-    const command = new DeleteObjectCommand({ ...this.#s3.bucket, Key: key })
-    await this.#unlessMissing(
-      `object ${key} could not be deleted`,
-      (client, abortSignal) => client.send(command, { abortSignal }),
-      signal,
-    )
-  }
-
-  async #unlessMissing(
-    what: string,
-    request: Parameters<S3Connection['ask']>[1],
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    try {
-      await this.#s3.ask(what, request, { signal, expected: isNotFound })
-    } catch (error) {
-      if (!isNotFound(error)) throw error
     }
   }
 
   get #writing(): NonNullable<S3StoreOptions['writer']> {
     if (!this.#writer) throw new RangeError('this store was opened for reading')
     return this.#writer
-  }
-
-  get #encryption() {
-    const { serverSideEncryption } = this.#s3.place
-    return serverSideEncryption === undefined ? {} : { ServerSideEncryption: serverSideEncryption }
   }
 
   get #hostsPrefix(): string {
