@@ -54,10 +54,13 @@ test('fences that nobody has touched for long go, others stay', async () => {
 test('nobody begins while another one publishes, and what it published is then no longer its own', async () => {
   const first = await raiseFence(folder, dump, { queuedMs: 1000, attempt: 1 })
   const seen: string[] = []
+  const begins = Promise.withResolvers<void>()
   const publishing = first.pass(async () => {
+    begins.resolve()
     await delay(200)
     seen.push('published')
   })
+  await begins.promise
   const second = raiseFence(folder, dump, { queuedMs: 1000, attempt: 2 }).then((fence) => {
     seen.push('begun')
     return fence

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { makeFolder } from '@ullage/dump-job'
 import { lockFile } from '@ullage/native'
 import { z } from 'zod'
+import { errnoOf } from './errno-of.ts'
 import { AttemptError } from './job-failure.ts'
 
 const LOOK_EVERY_MS = 20
@@ -66,9 +67,14 @@ export async function pruneFences(folder: string, olderThanMs: number): Promise<
   for (const name of await readdir(folder)) {
     if (!name.endsWith('.fence')) continue
     const path = join(folder, name)
-    const { mtimeMs } = await stat(path)
-    if (mtimeMs < Date.now() - olderThanMs) await rm(path, { force: true })
+    const found = await stat(path).catch(ignoreMissing)
+    if (found && found.mtimeMs < Date.now() - olderThanMs) await rm(path, { force: true })
   }
+}
+
+/** Another host's worker has published meanwhile. */
+function ignoreMissing(error: unknown): undefined {
+  if (errnoOf(error) !== 'ENOENT') throw error
 }
 
 async function locked<T>(path: string, act: (file: FileHandle) => Promise<T>): Promise<T> {

@@ -174,3 +174,15 @@ test('a file system that cannot be asked is told', async () => {
   const ledger = new SpaceLedger({ keepFreeBytes: 0, look: () => Promise.reject(gone) })
   await expect(ask(ledger.claim(), [need(1)]).answer).rejects.toBe(gone)
 })
+
+test('a dump that waits is counted, and does not wait for ever', async () => {
+  const look = async () => ({ fileSystem: 1, freeBytes: 1_000 })
+  const ledger = new SpaceLedger({ keepFreeBytes: 0, lookEveryMs: 1, waitAtMostMs: 40, look })
+  await ledger.claim().reserve([need(1_000)], { signal: never })
+  expect(ledger.waiting).toBe(0)
+  const { answer } = ask(ledger.claim(), [need(1_000)])
+  expect(ledger.waiting).toBe(1)
+  await expect(answer).rejects.toMatchObject({ failure: { code: 'NO_SPACE' } })
+  await expect(answer).rejects.toThrow(/no room came in 0 hours \(the dump takes 0 to 1000 bytes/)
+  expect(ledger.waiting).toBe(0)
+})

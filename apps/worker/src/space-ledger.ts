@@ -5,6 +5,8 @@ import { freeBytesOf } from './free-bytes-of.ts'
 import { AttemptError } from './job-failure.ts'
 
 const LOOK_EVERY_MS = 1_000
+/** An upload that has had no part for a day is taken for one that nobody makes any more. */
+const WAIT_AT_MOST_MS = 12 * 3_600_000
 
 /** Where a folder lies, and what is free there now. */
 export interface FolderRoom {
@@ -18,6 +20,7 @@ export interface SpaceLedgerOptions {
   readonly keepFreeBytes: number
   readonly look?: (folder: string) => Promise<FolderRoom>
   readonly lookEveryMs?: number
+  readonly waitAtMostMs?: number
 }
 
 export interface ReserveOptions {
@@ -31,7 +34,7 @@ export interface SpaceClaim extends Disposable {
   /**
    * Resolves when the dump may be written. Waits, in the order of asking, while others have claims whose end may make room for
    * the most that it may take. With nobody to wait for it goes on where it may fit, and throws AttemptError `NO_SPACE` where
-   * not even the least fits. Throws the signal's reason.
+   * not even the least fits, and after 12 hours of waiting. Throws the signal's reason.
    */
   reserve(needs: readonly SpaceNeed[], options: ReserveOptions): Promise<void>
   /** What may still be written by now, of what was reserved. */
@@ -55,16 +58,28 @@ export class SpaceLedger {
   readonly #keepFreeBytes: number
   readonly #look: (folder: string) => Promise<FolderRoom>
   readonly #lookEveryMs: number
+  readonly #waitAtMostMs: number
   readonly #granted = new Set<Reserved>()
   readonly #waiting: object[] = []
   /** One look at a time: a file system that does not answer holds no more threads the more dumps want to know. */
   #looking: Promise<unknown> = Promise.resolve()
   #changed = Promise.withResolvers<void>()
 
-  constructor({ keepFreeBytes, look = roomOf, lookEveryMs = LOOK_EVERY_MS }: SpaceLedgerOptions) {
+  constructor({
+    keepFreeBytes,
+    look = roomOf,
+    lookEveryMs = LOOK_EVERY_MS,
+    waitAtMostMs = WAIT_AT_MOST_MS,
+  }: SpaceLedgerOptions) {
     this.#keepFreeBytes = keepFreeBytes
     this.#look = look
     this.#lookEveryMs = lookEveryMs
+    this.#waitAtMostMs = waitAtMostMs
+  }
+
+  /** How many dumps wait for room now. */
+  get waiting(): number {
+    return this.#waiting.length
   }
 
   claim(): SpaceClaim {
@@ -88,6 +103,7 @@ export class SpaceLedger {
   async #reserve(reserved: Reserved, needs: readonly SpaceNeed[], options: ReserveOptions): Promise<void> {
     const { signal, onWait } = options
     const place = {}
+    const until = performance.now() + this.#waitAtMostMs
     this.#waiting.push(place)
     try {
       for (;;) {
@@ -98,6 +114,10 @@ export class SpaceLedger {
           ? await orAborted(this.#judge(reserved, needs, signal), signal)
           : 'others asked for space before'
         if (why === undefined) return
+        if (performance.now() > until) {
+          const hours = Math.round(this.#waitAtMostMs / 3_600_000)
+          throw new AttemptError('NO_SPACE', `no room came in ${hours} hours (${why}); nothing was written: free some`)
+        }
         onWait?.(why)
         await orAborted(Promise.race([changed, delay(this.#lookEveryMs, undefined, { ref: false })]), signal)
       }

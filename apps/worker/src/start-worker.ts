@@ -27,6 +27,7 @@ import { refuseEvictingRedis } from './refuse-evicting-redis.ts'
 import { refuseSecondWorker } from './refuse-second-worker.ts'
 import { runDumpJob, stopReasons } from './run-dump-job.ts'
 import { runPagesJob } from './run-pages-job.ts'
+import { warnOfSmallDisks } from './small-disks.ts'
 import { SpaceLedger } from './space-ledger.ts'
 import { serveWatch } from './serve-watch.ts'
 import { watchConsumption } from './watch-consumption.ts'
@@ -77,9 +78,6 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   const { config, log, childModule } = options
   const { host, lockMs, stateDir } = config
   await makeFolderOf('ULLAGE_STATE_DIR', stateDir)
-  const { place } = config.store
-  if (place.kind === 'folder') await makeFolderOf('ULLAGE_ARTIFACTS_DIR', place.folder)
-  await makeFolderOf('ULLAGE_GUESTS_DIR', config.guestsDir, 'read')
   await using stack = new AsyncDisposableStack()
   const lock = await takeHostLock(join(stateDir, 'worker.lock'))
   if (!lock) {
@@ -88,6 +86,16 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     )
   }
   stack.use(lock)
+  // Guests first: one that was left paused waits neither for Redis nor for a folder that is not mounted.
+  for (const { guest, outcome, error } of await options.resumeAbandoned(stateDir)) {
+    const what = 'an earlier run left this guest paused'
+    if (error === undefined) log.warn({ guest, outcome }, what)
+    else log.error({ guest, outcome, err: error }, what)
+  }
+
+  const { place } = config.store
+  if (place.kind === 'folder') await makeFolderOf('ULLAGE_ARTIFACTS_DIR', place.folder)
+  await makeFolderOf('ULLAGE_GUESTS_DIR', config.guestsDir, 'read')
   const hostLock = await takeHostLock(join(config.locksDir, `${host}.worker`))
   if (!hostLock) {
     throw new WorkerConfigError(
@@ -98,12 +106,6 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   stack.use(hostLock)
   await pruneFences(config.locksDir, FENCES_KEPT_MS)
 
-  // Guests first: one that was left paused does not wait for Redis.
-  for (const { guest, outcome, error } of await options.resumeAbandoned(stateDir)) {
-    const what = 'an earlier run left this guest paused'
-    if (error === undefined) log.warn({ guest, outcome }, what)
-    else log.error({ guest, outcome, err: error }, what)
-  }
   const endpoint = config.tracesEndpoint
   const traces =
     endpoint === undefined ? undefined : stack.use(await openTraces({ endpoint, service: 'ullage-worker', log }))
@@ -116,6 +118,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   if (place.kind === 's3') await refuseSecondWorker({ redis, host, stateDir, instance })
   const artifacts = stack.use(await openStore(config.store, { host, spoolDir: config.spoolDir }))
   await prepareStore(artifacts, log)
+  await warnOfSmallDisks(config, log)
 
   const announce = (job: string) => {
     if (redis.status !== 'ready') return
@@ -226,7 +229,11 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     const reason = `redis may drop jobs and locks: expected maxmemory-policy noeviction, found ${eviction.policy}`
     return { ...found, ready: false, reason }
   }
-  metrics.watch(watch, { running: () => running.size, mayEvict: () => eviction.policy !== undefined })
+  metrics.watch(watch, {
+    running: () => running.size,
+    waitingForSpace: () => space.waiting,
+    mayEvict: () => eviction.policy !== undefined,
+  })
   if (config.listen) {
     const { registry } = metrics
     const served = stack.use(await serveWatch({ listen: config.listen, registry, verdict }))

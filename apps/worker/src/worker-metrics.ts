@@ -80,8 +80,16 @@ export class WorkerMetrics implements Disposable {
   }
 
   /** Adds what is known of the queue. */
-  watch(queue: ConsumptionWatch, now: { running: () => number; mayEvict: () => boolean }): void {
+  watch(
+    queue: ConsumptionWatch,
+    now: { running: () => number; waitingForSpace: () => number; mayEvict: () => boolean },
+  ): void {
     this.#gauge('ullage_worker_dumps_running', 'dumps that this worker makes now', now.running)
+    this.#gauge(
+      'ullage_worker_dumps_waiting_for_space',
+      'of them, those that wait until others have ended and made room on a disk',
+      now.waitingForSpace,
+    )
     this.#gauge('ullage_worker_redis_may_evict', '1 while Redis may drop jobs and locks, else 0', () =>
       now.mayEvict() ? 1 : 0,
     )

@@ -230,7 +230,8 @@ describe('a live guest', () => {
 
   test('runs again when its dump has come to the floor', async () => {
     const { service, artifacts } = bench
-    artifacts.fill(KEEP_FREE + 4 * MIB)
+    // Room for as much as takes long enough to be seen.
+    artifacts.fill(KEEP_FREE + 16 * MIB)
     const { id } = await service.dump({ guest: 'live', level: 0, compression: 'zlib' })
     await until('it stands still', async () => (await guest.status()) === 'paused')
     const { failure } = await service.untilState(id, ['failed'])

@@ -22,6 +22,11 @@ export class Keyring {
     this.#keys = keys
   }
 
+  /** Whether artifacts are encrypted. */
+  get encrypts(): boolean {
+    return this.#keys.length > 0
+  }
+
   /** A new data key for the artifact of `dump`, and its header; undefined when no key is configured. */
   async newSealing(dump: string): Promise<Sealing | undefined> {
     const key = this.#keys[0]
