@@ -49,7 +49,7 @@ export const failureWords: Readonly<Record<string, FailureWords>> = {
     remedy: 'see whether the guest runs, then post it again',
   },
   NOT_A_MONITOR: { what: 'what answers for the guest on its host is no hypervisor', remedy: OPERATOR },
-  TIMEOUT: { what: 'the hypervisor did not answer in time', remedy: LATER },
+  TIMEOUT: { what: 'the hypervisor, or a disk of the host, did not answer in time', remedy: LATER },
   COMMAND_FAILED: { what: 'the hypervisor refused what was asked of it', remedy: OPERATOR },
   UNEXPECTED_ANSWER: { what: 'the hypervisor answered what is not understood', remedy: OPERATOR },
   RESUMED_BY_OTHERS: { what: 'somebody let the guest run while it had to stand still', remedy: LATER },

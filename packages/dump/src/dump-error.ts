@@ -4,6 +4,7 @@
  * - `INVALID_OPTION`: an option has a value that cannot be.
  * - `OUTPUT_EXISTS`, `OUTPUT_NOT_WRITABLE`: the output path cannot become the artifact.
  * - `NO_SPACE`: the artifact does not fit where it should go.
+ * - `TIMEOUT`: a disk hangs while the guest stands still.
  * - `MEMORY_UNREADABLE`: a frame of the plan could not be read; the message names it.
  * - `CODEC_MISSING`: the compression asked for needs a library this host does not have.
  * - `NO_THREADS`: this host lets the user start fewer threads than jobs were asked for.
@@ -15,6 +16,7 @@ export type DumpErrorCode =
   | 'OUTPUT_EXISTS'
   | 'OUTPUT_NOT_WRITABLE'
   | 'NO_SPACE'
+  | 'TIMEOUT'
   | 'MEMORY_UNREADABLE'
   | 'CODEC_MISSING'
   | 'NO_THREADS'

@@ -20,6 +20,7 @@ import type { DumpReport } from './report.ts'
 import { effectiveLevel, levelBits } from './verdict.ts'
 import { type VerifiedArtifact, verifyArtifact } from './verify-artifact.ts'
 import { vmcoreFramesOf, vmcoreHeaderOf } from './vmcore-of-plan.ts'
+import { timelySink } from './timely-sink.ts'
 import { writePages } from './write-pages.ts'
 
 /**
@@ -66,9 +67,11 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
 
   let after: GuestFigures | undefined
   let pausedMs = 0
+  let released = false
   const release = async () => {
     after = await figuresOf(guest)
     const heldMs = (await lease?.resume()) ?? 0
+    released = true
     pausedMs = heldMs === 0 ? 0 : heldMs + (rehearsal?.stoodMs ?? 0)
   }
   const report = {
@@ -101,7 +104,8 @@ export async function dumpGuest(guest: OpenGuest, options: DumpOptions): Promise
     compression,
   })
   const start = { kdump: startKdump, flattened: startFlattened, elf: startElf }[options.format]
-  const sink = followedSink(artifact, options.follower, estimate.atMostBytes)
+  const held = () => lease?.mode === 'paused' && !released
+  const sink = timelySink(followedSink(artifact, options.follower, estimate.atMostBytes), held)
   const startWriter = () => start(sink, header, vmcoreFramesOf(source.plan))
   const copyBytes = lease?.mode === 'paused' ? options.memoryBytes : 0
   const { summary, copied } = await compressAndWrite({
