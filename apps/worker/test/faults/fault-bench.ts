@@ -243,7 +243,8 @@ export class FaultBench implements AsyncDisposable {
 
   /** What waits to be encrypted or uploaded. */
   spooled(): string[] {
-    return filesIn(join(this.#stateDir, 'spool'))
+    const folder = this.#options.workerEnv?.ULLAGE_SPOOL_DIR ?? join(this.#stateDir, 'spool')
+    return filesIn(folder)
   }
 
   get #stateDir(): string {

@@ -46,3 +46,17 @@ fault(
     await bench.service.untilState(queued.id, ['succeeded'])
   },
 )
+
+fault(
+  'Redis is full (maxmemory) for longer than a lock lasts',
+  () => bench,
+  async () => {
+    const { running, queued } = await bench.oneRunningOneQueued('slow', 'succeed')
+    const limit = (bytes: string) => bench.redis.ask((client) => client.config('SET', 'maxmemory', bytes))
+    await limit('1')
+    await delay(5_000)
+    await limit('0')
+    await bench.service.untilState(running.id, ['succeeded'])
+    await bench.service.untilState(queued.id, ['succeeded'])
+  },
+)

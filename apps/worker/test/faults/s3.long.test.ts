@@ -1,20 +1,30 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type Fault, kindOf } from '@ullage/lab'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { until } from '../start-service.ts'
 import { fault } from './fault.ts'
 import { FaultBench, REAL_GUEST } from './fault-bench.ts'
 import { S3Place } from './s3-place.ts'
+import { SmallDisk } from './small-disk.ts'
 
 /** The S3 server fails while a real guest is dumped to it. */
+const folder = mkdtempSync(join(tmpdir(), 'ullage-small-spool-'))
+let spool: SmallDisk
 let place: S3Place
 let bench: FaultBench
 beforeAll(async () => {
+  spool = new SmallDisk(join(folder, 'spool'), 256 << 20)
   place = await S3Place.start()
-  bench = await FaultBench.start({ guests: 'real', place })
+  const workerEnv = { ULLAGE_SPOOL_DIR: spool.folder, ULLAGE_FREE_BYTES: '0' }
+  bench = await FaultBench.start({ guests: 'real', place, workerEnv })
 })
 afterAll(async () => {
   await bench?.[Symbol.asyncDispose]()
   await place?.[Symbol.asyncDispose]()
+  spool?.[Symbol.dispose]()
+  rmSync(folder, { recursive: true })
 })
 
 /** A fault that is over when requests come through again, also where it went otherwise than expected. */
@@ -27,6 +37,7 @@ function faultOnS3(name: string, harm: () => Promise<void>): void {
         await harm()
       } finally {
         place.proxy.reset()
+        spool.clear()
       }
     },
   )
@@ -105,4 +116,12 @@ faultOnS3('kill -9 of the worker while S3 hangs', async () => {
   place.proxy.reset()
   await bench.startWorker()
   await bench.service.untilState(dump.id, ['succeeded'], 120_000)
+})
+
+faultOnS3('disk of the spool full while pages are written', async () => {
+  const dump = await bench.slowDump()
+  await bench.untilStage(dump, 'write')
+  spool.fill()
+  const { failure } = await bench.service.untilState(dump.id, ['failed'])
+  expect(failure?.code).toBe('NO_SPACE')
 })
