@@ -57,10 +57,10 @@ serveParent<Descriptor, Guest>({
     return { ...found, [Symbol.asyncDispose]: async () => undefined }
   },
   async dumpGuest(guest, { output, admit, follower, signal, onProgress, level, compression, format, trust }) {
-    const attempt = await countAttempt(guest.counter)
-    const ending = guest.attempts[Math.min(attempt, guest.attempts.length) - 1]
     const { atLeastBytes, atMostBytes } = guest.space ?? { atLeastBytes: 0, atMostBytes: CONTENT.length }
     await admit?.({ atLeastBytes, atMostBytes })
+    const attempt = await countAttempt(guest.counter)
+    const ending = guest.attempts[Math.min(attempt, guest.attempts.length) - 1]
     follower?.begin({ path: output, atMostBytes })
     await writeFile(output, CONTENT.subarray(0, 5))
     onProgress?.({ stage: 'write', done: attempt, total: 10 })

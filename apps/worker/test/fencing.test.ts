@@ -31,6 +31,16 @@ function touched(guest: string): number {
   return existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0
 }
 
+/** Waits until the first process at this guest is gone, which no other one may touch before. */
+async function untouchedUntilGone(pid: number, guest: string): Promise<void> {
+  await until(`process ${pid} is gone`, () => {
+    const attempts = touched(guest)
+    const alive = isAlive(pid)
+    if (alive) expect(attempts).toBe(1)
+    return !alive
+  })
+}
+
 /** Process id of the first dump process that this worker started for the dump. */
 function childOf(worker: Running, dump: string): number {
   const started = worker
@@ -88,7 +98,7 @@ test('a lock is lost while a dump process does not listen: the next attempt wait
   const child = childOf(worker, dump.id)
   await redis.del(`ullage-jobs:dump-{h1}:${dump.id}:lock`)
   await until('another attempt has begun', async () => (await service.show(dump.id)).attempts > 1)
-  while (isAlive(child)) expect(touched('blocks')).toBe(1)
+  await untouchedUntilGone(child, 'blocks')
   await service.untilState(dump.id, ['succeeded'])
   expect(service.files().sort()).toEqual([`${dump.id}/report.json`, `${dump.id}/vmcore`])
 })
@@ -110,7 +120,7 @@ test('two workers that share neither state nor artifacts, one of them stopped: o
     'the other worker has begun it',
     async () => Number(await redis.hget(`ullage-jobs:dump-{h1}:${dump.id}`, 'ats')) > 1,
   )
-  while (isAlive(child)) expect(touched('long')).toBe(1)
+  await untouchedUntilGone(child, 'long')
   await service.untilState(dump.id, ['succeeded'])
   expect(touched('long')).toBe(2)
   process.kill(first.pid, 'SIGCONT')
