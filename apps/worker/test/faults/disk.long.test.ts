@@ -89,9 +89,10 @@ onSmallDisks('disk of the journal full when a dump is posted', async () => {
   const refused = await bench.service.post({ guest: REAL_GUEST })
   expect(refused.status).toBe(503)
   expect(await refused.json()).toMatchObject({ code: 'JOURNAL_UNWRITABLE' })
-  expect((await bench.service.request('/readyz')).status).toBe(503)
+  const readyz = async () => (await bench.service.request('/readyz')).status
+  await until('the API says that it is not ready', async () => (await readyz()) === 503)
   journal.clear()
-  expect((await bench.service.request('/readyz')).status).toBe(200)
+  await until('it is ready again', async () => (await readyz()) === 200)
 })
 
 onSmallDisks('disk of the journal full while a dump ends', async () => {
