@@ -34,19 +34,12 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** A fault that is over when there is room again, also where it went otherwise than expected. */
+/** A fault that is over when there is room again. */
 function onSmallDisks(name: string, harm: () => Promise<void>): void {
-  fault(
-    name,
-    () => bench,
-    async () => {
-      try {
-        await harm()
-      } finally {
-        for (const disk of [artifacts, journal, state]) disk.clear()
-      }
-    },
-  )
+  const mend = () => {
+    for (const disk of [artifacts, journal, state]) disk.clear()
+  }
+  fault(name, () => bench, harm, { mend })
 }
 
 onSmallDisks('disk of artifacts full before the header', async () => {

@@ -18,16 +18,24 @@ export interface FaultResult extends Findings {
 /** Harms the service, and returns when the fault is over and what was killed runs again. */
 export type Harm = (bench: FaultBench) => Promise<void>
 
+export interface FaultOptions {
+  /** Ends what the harm began, also where that went otherwise than expected. */
+  readonly mend?: () => void
+  /** Most that one time may take, in milliseconds. */
+  readonly onceWithinMs?: number
+}
+
 /**
  * A test that harms the service on `bench` and then holds it to everything that must be so whatever has happened.
  */
-export function fault(name: string, bench: () => FaultBench, harm: Harm, onceWithinMs = ONCE_WITHIN_MS): void {
+export function fault(name: string, bench: () => FaultBench, harm: Harm, options: FaultOptions = {}): void {
+  const { mend, onceWithinMs = ONCE_WITHIN_MS } = options
   test(
     `${name}`,
     async () => {
       for (let time = 0; time < TIMES; time++) {
         bench().begin()
-        const findings = await tryOnce(bench(), harm)
+        const findings = await tryOnce(bench(), harm, mend)
         record({ fault: name, ...findings })
         expect(findings).toEqual({
           guestsLeftPaused: 0,
@@ -43,11 +51,12 @@ export function fault(name: string, bench: () => FaultBench, harm: Harm, onceWit
 }
 
 /** What did not go as the fault's own test expects is a finding, too: what is left behind then counts all the more. */
-async function tryOnce(bench: FaultBench, harm: Harm): Promise<Findings> {
+async function tryOnce(bench: FaultBench, harm: Harm, mend: FaultOptions['mend']): Promise<Findings> {
   const unexpected: string[] = []
   await harm(bench).catch((error: unknown) => {
     unexpected.push(error instanceof Error ? error.message : String(error))
   })
+  mend?.()
   const findings = await whatTheServiceTells(bench)
   return { ...findings, wrong: [...unexpected, ...findings.wrong] }
 }

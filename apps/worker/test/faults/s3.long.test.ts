@@ -27,20 +27,13 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** A fault that is over when requests come through again, also where it went otherwise than expected. */
+/** A fault that is over when requests come through again. */
 function faultOnS3(name: string, harm: () => Promise<void>): void {
-  fault(
-    name,
-    () => bench,
-    async () => {
-      try {
-        await harm()
-      } finally {
-        place.proxy.reset()
-        spool.clear()
-      }
-    },
-  )
+  const mend = () => {
+    place.proxy.reset()
+    spool.clear()
+  }
+  fault(name, () => bench, harm, { mend })
 }
 
 /** Does harm to requests of one kind, as long as `when` says so. */
