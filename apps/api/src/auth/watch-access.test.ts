@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { setUp } from '../../test/api-under-test.ts'
 import { ApiProblem } from '../problem.ts'
 import { badToken } from './bearer-token.ts'
@@ -11,13 +11,17 @@ const LOOK_EVERY_MS = 10
 let api: Awaited<ReturnType<typeof setUp>>
 /** Who has the key now, or what is thrown instead. */
 let holder: Principal | Error
+/** Told each time that it is asked. */
+let onAsked: () => void
 afterEach(() => api.tearDown())
 
 const tenant: Principal = { id: 'key:ci', tenant: null, scopes: new Set(['admin']) }
 
 async function begin(as: Principal = tenant) {
   holder = as
+  onAsked = () => undefined
   const authenticate = async () => {
+    onAsked()
     if (holder instanceof Error) throw holder
     return holder
   }
@@ -102,4 +106,32 @@ test('a download that began goes on when its token expires', async () => {
   holder = badToken('the token has expired')
   await someLooks()
   expect(await rest(socket)).toBeGreaterThan(bytes)
+})
+
+test('one that leaves while the artifact is opened is asked for no more, and the artifact is closed', async () => {
+  const { base, id: other } = await begin()
+  api.queue.set(other, { state: 'failed' })
+  await api.follow.look(other)
+  const { id } = await api.publish(Buffer.alloc(5_000, 7))
+  const opening = Promise.withResolvers<void>()
+  const gone = Promise.withResolvers<void>()
+  const closed = Promise.withResolvers<void>()
+  const open = api.published.open.bind(api.published)
+  api.published.open = async (dump) => {
+    opening.resolve()
+    await gone.promise
+    const artifact = await open(dump)
+    const close = artifact?.close.bind(artifact)
+    return artifact && close && Object.assign(artifact, { close: () => close().then(closed.resolve) })
+  }
+  const asked = vi.fn()
+  const socket = connect(Number(new URL(base).port), '127.0.0.1')
+  api.app.server.once('connection', (connection) => connection.once('close', () => setImmediate(gone.resolve)))
+  socket.write(`GET /v1/dumps/${id}/artifact HTTP/1.1\r\nhost: x\r\n\r\n`)
+  await opening.promise
+  socket.destroy()
+  await closed.promise
+  onAsked = asked
+  await someLooks()
+  expect(asked).not.toHaveBeenCalled()
 })

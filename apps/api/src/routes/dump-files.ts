@@ -68,6 +68,11 @@ export function dumpFileRoutes(
         })
       }
       const artifact = await openArtifact(published, { id: dump.id, bytes })
+      if (reply.raw.closed) {
+        // Who asked left meanwhile: nothing would tell of that again.
+        await artifact.close()
+        return reply.hijack()
+      }
       const { startByte, endByte } = range ?? { startByte: 0, endByte: bytes }
       // The digest of content that is the whole file; that of a part would cost reading it twice.
       if (range) reply.code(206).header('content-range', `bytes ${startByte}-${endByte - 1}/${bytes}`)
