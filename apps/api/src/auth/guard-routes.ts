@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify'
 import type { ZodInstance } from '../api-parts.ts'
 import type { Journal } from '../journal.ts'
 import { ApiProblem } from '../problem.ts'
@@ -32,8 +33,9 @@ export async function guardRoutes(app: ZodInstance, guard: Guard, journal: Journ
   app.decorateRequest('watchAccess')
   app.addHook('onRequest', async (request) => {
     request.principal = nobody
-    if (knowsHost?.(request.hostname) === false) {
-      throw new ApiProblem('REQUEST_INVALID', `expected a Host that is a loopback address, found ${request.hostname}`)
+    const host = hostOf(request)
+    if (knowsHost?.(host) === false) {
+      throw new ApiProblem('REQUEST_INVALID', `expected a Host that is a loopback address, found ${host || 'none'}`)
     }
     const access = accessOf(request.method, request.routeOptions.url ?? '')
     if (access === 'open') return limit.open(request)
@@ -51,6 +53,11 @@ export async function guardRoutes(app: ZodInstance, guard: Guard, journal: Journ
   hideForeignDumps(app, journal)
   tellTenants(app)
   if (audit) auditRequests(app, audit)
+}
+
+/** The name in Host, without a port. Whatever a proxy forwards as another one, a page in a browser may have set as well. */
+function hostOf({ headers: { host = '' } }: FastifyRequest): string {
+  return host.replace(/:\d*$/, '')
 }
 
 async function allIn(): Promise<Principal> {
