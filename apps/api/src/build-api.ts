@@ -15,6 +15,7 @@ import { type Guard, guardRoutes } from './auth/guard-routes.ts'
 import { knownHostsOf } from './known-hosts.ts'
 import { refuseOtherMethods } from './method-not-allowed.ts'
 import { Metrics } from './metrics.ts'
+import { readinessOf } from './readiness.ts'
 import { refuseBrokenRequest, refuseExpectations } from './refuse-broken-requests.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { dumpEventRoutes } from './routes/dump-events.ts'
@@ -106,7 +107,8 @@ export async function buildApi(
   dumpFileRoutes(app, parts)
   guestRoutes(app, parts)
   hostRoutes(app, parts)
-  healthRoutes(app, { journal: parts.journal, knownHosts, refusal: parts.refusal, metrics })
+  const { journal, refusal } = parts
+  healthRoutes(app, { readiness: readinessOf({ journal, knownHosts, refusal, log: loggerInstance }), metrics })
   docsRoutes(app)
   await parts.board?.register(app)
   allRoutesAreThere()

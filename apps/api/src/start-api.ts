@@ -60,7 +60,7 @@ export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promi
       journal,
       queue,
       fleet,
-      refusal: () => connection.refusal,
+      refusal: () => connection.refusal?.kind,
       follow,
       published,
       quotaOf: makeQuotas(config, log),

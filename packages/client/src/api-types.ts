@@ -1725,7 +1725,7 @@ export interface paths {
         };
         /**
          * Whether dumps can be accepted: the journal can be written and Redis answers
-         * @description Looked at once a second at most. Answers within 2 s, also when Redis hangs: 503.
+         * @description Looked at once a second at most. Answers within 2 s, also when Redis hangs: 503, with the kind of the fault. The service's log has the reason.
          */
         get: {
             parameters: {
