@@ -15,6 +15,7 @@ import type { JobQueue } from './job-queue.ts'
 import type { Journal } from './journal.ts'
 import type { QueueBoard } from './queue-board.ts'
 import type { TenantQuota } from './tenant-quota.ts'
+import type { WriteProbe } from './write-probe.ts'
 
 /** What routes work with. */
 export interface ApiParts {
@@ -23,6 +24,8 @@ export interface ApiParts {
   readonly fleet: Fleet
   /** For what Redis does not let this API in; undefined while it does. Left out, it does. */
   readonly refusal?: () => RedisRefusal['kind'] | undefined
+  /** Whether Redis takes writes. Left out, it does. */
+  readonly writeProbe?: WriteProbe
   readonly follow: FollowJobs
   readonly published: PublishedArtifacts
   /** What a tenant may have; left out, as much as it likes. */

@@ -10,12 +10,14 @@ test('of a fault everybody is told the kind, and the log the reason, once', asyn
   const log = pino({}, { write: (line) => lines.push(line) })
   let cause: Error | undefined = new Error('getaddrinfo ENOTFOUND redis-7.dc3.example')
   let refused: 'login' | undefined
+  let refusedWrite: string | undefined
   const look = readinessOf({
     journal,
     knownHosts: async () => {
       if (cause) throw new ApiProblem('QUEUE_UNREACHABLE', 'redis did not answer in time', { cause })
       return []
     },
+    writeProbe: async () => refusedWrite,
     refusal: () => refused,
     log,
   })
@@ -25,10 +27,15 @@ test('of a fault everybody is told the kind, and the log the reason, once', asyn
   expect(await look()).toEqual({ ...away, queue: 'redis refuses this process (login)' })
   refused = undefined
   cause = undefined
+  refusedWrite = 'OOM'
+  const full = { ...away, queue: 'redis takes no writes (OOM)' }
+  expect([await look(), await look()]).toEqual([full, full])
+  refusedWrite = undefined
   expect(await look()).toEqual({ ready: true, journal: 'ok', queue: 'ok' })
   expect(lines.map((line) => JSON.parse(line))).toMatchObject([
     { msg: 'redis does not answer', reason: 'redis did not answer in time: getaddrinfo ENOTFOUND redis-7.dc3.example' },
-    { msg: 'it is over that redis does not answer' },
+    { msg: 'redis takes no writes (OOM)' },
+    { msg: 'it is over that redis takes no writes (OOM)' },
   ])
 })
 
@@ -37,6 +44,11 @@ test('a journal that cannot be written says no path to everybody', async () => {
   journal.check = () => {
     throw new Error('unable to open /var/lib/ullage/journal.sqlite')
   }
-  const look = readinessOf({ journal, knownHosts: async () => [], log: pino({ level: 'silent' }) })
+  const look = readinessOf({
+    journal,
+    knownHosts: async () => [],
+    writeProbe: async () => undefined,
+    log: pino({ level: 'silent' }),
+  })
   expect(await look()).toEqual({ ready: false, journal: 'the journal cannot be written', queue: 'ok' })
 })

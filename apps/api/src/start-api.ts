@@ -17,6 +17,7 @@ import { openQueueBoard } from './queue-board.ts'
 import { retainRegularly } from './retention.ts'
 import { TlsServers } from './tls-server.ts'
 import { watchHosts } from './watch-hosts.ts'
+import { writeProbeOf } from './write-probe.ts'
 
 /** Every active dump is looked at this often, should a hint have been lost, in milliseconds. */
 const SWEEP_EVERY_MS = 5_000
@@ -61,6 +62,7 @@ export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promi
       queue,
       fleet,
       refusal: () => connection.refusal?.kind,
+      writeProbe: writeProbeOf(redis),
       follow,
       published,
       quotaOf: makeQuotas(config, log),

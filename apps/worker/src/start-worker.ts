@@ -256,6 +256,8 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       // A drained host has a worker all the same.
       consuming: () => dumps.isPaused() || dumps.isRunning(),
       onGuests: (guests) => metrics.keepGuests(guests),
+      onBeat: watch.beaten,
+      onNoBeat: watch.notBeaten,
       log,
     }),
   )

@@ -1724,7 +1724,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Whether dumps can be accepted: the journal can be written and Redis answers
+         * Whether dumps can be accepted: the journal can be written, and Redis answers and takes writes
          * @description Looked at once a second at most. Answers within 2 s, also when Redis hangs: 503, with the kind of the fault. The service's log has the reason.
          */
         get: {

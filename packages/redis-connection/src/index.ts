@@ -3,3 +3,4 @@ export { type ConnectRedisOptions, connectRedis, type RedisConnection } from './
 export { connectSubscriber, openClient, type RedisClient } from './redis-client.ts'
 export { type RedisRefusal, RedisRefused, refusalOf } from './refusal.ts'
 export { redisSecretPaths } from './redis-secret-paths.ts'
+export { writeRefusalOf } from './write-refusal.ts'

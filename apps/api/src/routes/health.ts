@@ -31,7 +31,7 @@ export function healthRoutes(app: ZodInstance, { readiness: look, metrics }: Hea
     {
       logLevel: 'warn',
       schema: {
-        summary: 'Whether dumps can be accepted: the journal can be written and Redis answers',
+        summary: 'Whether dumps can be accepted: the journal can be written, and Redis answers and takes writes',
         description:
           'Looked at once a second at most. Answers within 2 s, also when Redis hangs: 503, with the kind of the fault. ' +
           "The service's log has the reason.",
