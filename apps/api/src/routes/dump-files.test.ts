@@ -7,6 +7,7 @@ import Fastify from 'fastify'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import { expect, test } from 'vitest'
 import { api } from '../../test/api-under-test.ts'
+import { anonymous } from '../auth/principal.ts'
 import { dumpFileRoutes } from './dump-files.ts'
 
 test('an artifact is served whole, with its digest', async () => {
@@ -106,7 +107,8 @@ test('a client that goes away, and one that stops reading, close the file', asyn
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   const { journal, queue, fleet, follow, published } = api
-  dumpFileRoutes(app, { journal, queue, fleet, follow, published }, 200)
+  app.addHook('onRequest', async (request) => void (request.principal = anonymous))
+  dumpFileRoutes(app, { journal, queue, fleet, follow, published }, { stalledAfterMs: 200 })
   const stalled = await takeAFew(await app.listen({ port: 0, host: '127.0.0.1' }), id)
   expect(openFiles(id)).toBe(1)
   await untilClosed(id)
