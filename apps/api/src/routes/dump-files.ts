@@ -23,7 +23,7 @@ const unpublished = [
   'STORE_UNAVAILABLE',
 ] as const
 
-/** A client that takes nothing for so long is cut off. */
+/** A client that takes nothing of what is there for it for so long is cut off. */
 const STALLED_AFTER_MS = 60_000
 
 export interface DownloadLimits {
@@ -100,7 +100,10 @@ export function dumpFileRoutes(
         return sendNothing(reply)
       }
       // An answer that is closed, by the client or by this, closes the artifact.
-      reply.raw.setTimeout(stalledAfterMs, () => reply.raw.destroy())
+      reply.raw.setTimeout(stalledAfterMs, () => {
+        // With nothing written that it could take, it is the store that is waited for, which has a limit of its own.
+        if (reply.raw.writableLength > 0) reply.raw.destroy()
+      })
       const unwatchAccess = request.watchAccess?.({
         outlivesToken: true,
         onLost(why) {
