@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Running, Service, until } from './start-service.ts'
@@ -115,6 +116,32 @@ test('a host that is drained is ready for what is asked of it, and so it is when
   await service.untilState(id, ['succeeded'])
   expect([await status('/healthz'), await status('/readyz')]).toEqual([200, 200])
   expect(worker.log()).not.toContain('no longer read')
+})
+
+test('a worker that waits for redis is alive and not ready, and ready once redis answers', async () => {
+  const env = {
+    ULLAGE_HOST_ID: 'h2',
+    ULLAGE_STATE_DIR: join(service.folder, 'h2'),
+    ULLAGE_WORKER_LISTEN: '127.0.0.1:0',
+  }
+  process.kill(service.redis.pid, 'SIGSTOP')
+  let waits: Running
+  let at = ''
+  const readiness = async () => (await fetch(`${at}/readyz`)).status
+  try {
+    waits = service.start(DOUBLE, env)
+    await until('it is served', () => {
+      at = /"url":"([^"]+)"/.exec(waits.log())?.[1] ?? ''
+      return at !== ''
+    })
+    expect([(await fetch(`${at}/healthz`)).status, await readiness()]).toEqual([200, 503])
+    expect(await (await fetch(`${at}/metrics`)).text()).toContain('ullage_worker_consuming 0\n')
+    expect(waits.log()).not.toContain('worker ready')
+  } finally {
+    process.kill(service.redis.pid, 'SIGCONT')
+  }
+  await until('it is ready', async () => (await readiness()) === 200)
+  await waits.kill('SIGTERM')
 })
 
 test('a worker that cannot be watched where it should be begins no dump', async () => {
