@@ -45,7 +45,7 @@ test('ready while journal and fleet answer, not ready when they do not, alive in
   // What was answered stands for a second.
   await expect.poll(async () => (await api.app.inject('/readyz')).statusCode, { timeout: 10_000 }).toBe(503)
   const answer = await api.app.inject('/readyz')
-  expect(answer.json()).toEqual({ ready: false, journal: 'ok', queue: 'redis is away' })
+  expect(answer.json()).toEqual({ ready: false, journal: 'ok', queue: 'redis does not answer' })
   expect((await api.app.inject('/healthz')).statusCode).toBe(200)
   expect((await api.app.inject('/metrics')).statusCode).toBe(200)
 })

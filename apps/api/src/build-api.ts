@@ -15,6 +15,7 @@ import { type Guard, guardRoutes } from './auth/guard-routes.ts'
 import { knownHostsOf } from './known-hosts.ts'
 import { refuseOtherMethods } from './method-not-allowed.ts'
 import { Metrics } from './metrics.ts'
+import { readinessOf } from './readiness.ts'
 import { refuseBrokenRequest, refuseExpectations } from './refuse-broken-requests.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { dumpEventRoutes } from './routes/dump-events.ts'
@@ -28,6 +29,7 @@ import { refuseEarly, setErrorHandler } from './set-error-handler.ts'
 import type { TlsServers } from './tls-server.ts'
 import { traceRequests } from './trace-requests.ts'
 import type { TrustsProxy } from './trusted-proxies.ts'
+import { sharedProbe } from './write-probe.ts'
 
 /** A request's body fits in this; the largest that the schema takes is far smaller. */
 const BODY_BYTES = 64 * 1024
@@ -74,7 +76,8 @@ export async function buildApi(
   const allRoutesAreThere = refuseOtherMethods(app)
 
   const knownHosts = knownHostsOf(parts.fleet)
-  const metrics = new Metrics(parts.journal, knownHosts)
+  const writeProbe = sharedProbe(parts.writeProbe ?? (async () => undefined))
+  const metrics = new Metrics(parts.journal, { knownHosts, writeProbe })
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown'
     metrics.requests.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000)
@@ -106,7 +109,9 @@ export async function buildApi(
   dumpFileRoutes(app, parts)
   guestRoutes(app, parts)
   hostRoutes(app, parts)
-  healthRoutes(app, { journal: parts.journal, knownHosts, refusal: parts.refusal, metrics })
+  const { journal, refusal } = parts
+  const readiness = readinessOf({ journal, knownHosts, writeProbe, refusal, log: loggerInstance })
+  healthRoutes(app, { readiness, metrics })
   docsRoutes(app)
   await parts.board?.register(app)
   allRoutesAreThere()

@@ -1,4 +1,5 @@
 import type { OutgoingHttpHeader, ServerResponse } from 'node:http'
+import { whenClosed } from './when-closed.ts'
 
 /** How often a line is sent that says nothing, so that proxies and clients see that the stream lives. */
 const HEARTBEAT_MS = 15_000
@@ -35,10 +36,7 @@ export class EventStream {
     })
     response.write(`retry: ${RETRY_MS}\n\n`)
     this.#heartbeat = setInterval(() => this.#write(':\n\n'), HEARTBEAT_MS)
-    this.closed = new Promise((resolve) => {
-      if (response.closed) resolve()
-      else response.once('close', resolve)
-    })
+    this.closed = new Promise((resolve) => whenClosed(response, resolve))
     void this.closed.then(() => clearInterval(this.#heartbeat))
   }
 

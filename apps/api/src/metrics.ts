@@ -3,6 +3,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { DumpRecord } from './dump-record.ts'
 import type { Journal } from './journal.ts'
 import type { KnownHosts } from './known-hosts.ts'
+import type { WriteProbe } from './write-probe.ts'
 
 const SECONDS = [0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600]
 /** 1 MiB to 1 TiB. */
@@ -14,7 +15,7 @@ export class Metrics {
   readonly registry = new Registry()
   readonly requests: Histogram
 
-  constructor(journal: Journal, knownHosts: KnownHosts) {
+  constructor(journal: Journal, { knownHosts, writeProbe }: { knownHosts: KnownHosts; writeProbe: WriteProbe }) {
     const registers = [this.registry]
     this.requests = new Histogram({
       name: 'ullage_http_request_seconds',
@@ -62,6 +63,22 @@ export class Metrics {
               hosts?.filter((host) => host.reachable === reachable).length ?? 0,
             )
           }
+        },
+      }),
+    )
+    this.registry.registerMetric(
+      new Gauge({
+        name: 'ullage_redis_refuses_writes',
+        help: '1 while Redis answers and takes no writes, as a full one does, else 0',
+        registers: [],
+        async collect() {
+          // Of one that does not answer nothing is known.
+          this.reset()
+          const found = await writeProbe().then(
+            (code) => (code === undefined ? 0 : 1),
+            () => undefined,
+          )
+          if (found !== undefined) this.set(found)
         },
       }),
     )

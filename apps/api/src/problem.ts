@@ -30,7 +30,7 @@ export const problems = {
   IDEMPOTENCY_FULL: [429, 'too many Idempotency-Keys in 24 hours', 'post without a key, or try again later'],
   HEADERS_TOO_LARGE: [431, 'the headers are too large', 'send fewer or shorter ones'],
   ARTIFACT_UNREMOVABLE: [500, 'the artifact cannot be removed', "see the service's log, mend it, then delete again"],
-  STREAMS_EXHAUSTED: [503, 'too many event streams are open', 'try again later, or GET the dump instead'],
+  STREAMS_EXHAUSTED: [503, 'too many streams are open', 'end some, try again later, or GET the dump instead'],
   HOST_UNKNOWN: [404, 'no such host', 'GET /v1/hosts lists those there are'],
   HOST_DRAINING: [503, "the guest's host takes no new dumps", 'wait until it does again, or end its drain'],
   HOST_UNREACHABLE: [503, "the guest's host does not answer", 'start the worker on that host, then try again'],

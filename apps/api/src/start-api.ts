@@ -17,6 +17,7 @@ import { openQueueBoard } from './queue-board.ts'
 import { retainRegularly } from './retention.ts'
 import { TlsServers } from './tls-server.ts'
 import { watchHosts } from './watch-hosts.ts'
+import { writeProbeOf } from './write-probe.ts'
 
 /** Every active dump is looked at this often, should a hint have been lost, in milliseconds. */
 const SWEEP_EVERY_MS = 5_000
@@ -26,6 +27,8 @@ const RETAIN_EVERY_MS = 10 * 60_000
 export interface RunningApi {
   /** Address to reach it at, such as `http://127.0.0.1:7070` or `unix:/run/ullage/api.sock`. */
   readonly url: string
+  /** Waits for Redis as long as it takes; until then dumps are refused. Throws RedisRefused when it does not let this process in. */
+  readonly reachesRedis: Promise<void>
   /** Reads certificate, key and authorities again; when they cannot be used, that is logged and nothing changes. */
   reload(): void
   /** Answers what was asked, ends event streams, closes everything. Idempotent. */
@@ -60,7 +63,8 @@ export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promi
       journal,
       queue,
       fleet,
-      refusal: () => connection.refusal,
+      refusal: () => connection.refusal?.kind,
+      writeProbe: writeProbeOf(redis),
       follow,
       published,
       quotaOf: makeQuotas(config, log),
@@ -89,6 +93,7 @@ export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promi
   let closing: Promise<void> | undefined
   return {
     url,
+    reachesRedis: connection.ready(),
     reload() {
       try {
         tls?.reload()

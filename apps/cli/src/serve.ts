@@ -93,7 +93,8 @@ export async function serve(options: ServeOptions): Promise<void> {
       if (signal.aborted) resolve()
       else signal.addEventListener('abort', () => resolve(), { once: true })
     })
-    const ready = Promise.all([api.firstMessage(listeningAt), worker.firstMessage(isReady)]).then(([url]) => {
+    const all = [api.firstMessage(listeningAt), api.firstMessage(isReady), worker.firstMessage(isReady)] as const
+    const ready = Promise.all(all).then(([url]) => {
       if (!signal.aborted) options.onReady?.({ url, guestsDir, artifactsDir, logsDir })
       return stopped
     })

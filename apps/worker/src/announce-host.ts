@@ -32,6 +32,10 @@ export interface AnnounceHostOptions {
   readonly consuming: () => boolean
   /** Told which guests there are with every look. */
   readonly onGuests?: (guests: ReadonlySet<string>) => void
+  /** Told of each heartbeat that was written. */
+  readonly onBeat?: () => void
+  /** Told of each that could not be written. */
+  readonly onNoBeat?: (error: unknown) => void
   readonly log: Logger
 }
 
@@ -45,6 +49,7 @@ export async function announceHost(options: AnnounceHostOptions): Promise<AsyncD
   let said = ''
   let saidAt = Number.NEGATIVE_INFINITY
   let saidText: string | undefined
+  let failure: string | undefined
   let indexedAt = Number.NEGATIVE_INFINITY
   const indexed = new Set<string>()
   const join = async (keys: readonly string[]) => {
@@ -77,6 +82,9 @@ export async function announceHost(options: AnnounceHostOptions): Promise<AsyncD
     if (now !== said) log.info({ guests: ids, ignored }, 'guests announced')
     said = now
     saidAt = performance.now()
+    if (failure !== undefined) log.info('the heartbeat is written again')
+    failure = undefined
+    options.onBeat?.()
   }
   await beat()
   let idle = true
@@ -94,7 +102,13 @@ export async function announceHost(options: AnnounceHostOptions): Promise<AsyncD
     idle = false
     lateSaid = false
     beating = beat()
-      .catch((error: unknown) => log.error({ reason: String(error) }, 'the heartbeat failed'))
+      .catch((error: unknown) => {
+        const reason = String(error)
+        // It is tried every second: a fault that stays is one line.
+        if (reason !== failure) log.error({ reason }, 'the heartbeat failed')
+        failure = reason
+        options.onNoBeat?.(error)
+      })
       .finally(() => {
         idle = true
       })

@@ -5,6 +5,10 @@ export interface ConsumptionFacts {
   readonly paused: boolean
   /** When Redis last answered this worker's look at its queue. */
   readonly answeredAt: number
+  /** When the heartbeat of this worker was last written. */
+  readonly beatAt: number
+  /** The code by which Redis refused the heartbeat since; undefined while it takes writes. */
+  readonly writeRefusal: string | undefined
   /** Since when jobs wait although this worker has a free place; undefined while none does. */
   readonly waitingSince: number | undefined
   readonly running: number
@@ -21,6 +25,8 @@ export interface ConsumptionVerdict {
 
 /** Redis that is silent for longer is taken for gone, in milliseconds. */
 export const SILENT_AFTER_MS = 15_000
+/** A heartbeat is written within this, in milliseconds. */
+export const UNBEATEN_AFTER_MS = 15_000
 /** A free place and a waiting job find each other within this, in milliseconds. */
 export const IDLE_AFTER_MS = 30_000
 /** A worker that runs nothing and takes nothing for so long needs a new start, in milliseconds. */
@@ -37,6 +43,13 @@ export function judgeConsumption(facts: ConsumptionFacts, now: number): Consumpt
   const silent = now - facts.answeredAt
   if (silent >= SILENT_AFTER_MS) {
     return { alive, ready: false, reason: `redis has not answered for ${Math.round(silent / 1000)} s` }
+  }
+  const unbeaten = now - facts.beatAt
+  if (unbeaten >= UNBEATEN_AFTER_MS) {
+    const seconds = `${Math.round(unbeaten / 1000)} s`
+    const { writeRefusal: code } = facts
+    const why = code === undefined ? '' : `redis takes no writes (${code}): `
+    return { alive, ready: false, reason: `${why}the heartbeat was not written for ${seconds}` }
   }
   if (waited >= IDLE_AFTER_MS) {
     const reason = `jobs have waited for ${Math.round(waited / 1000)} s although this worker has a free place`

@@ -9,7 +9,7 @@ export async function refuseEvictingRedis(redis: RedisClient): Promise<void> {
   const policy = await evictingPolicy(redis).catch((error: unknown) => {
     const refusal = error instanceof Error ? refusalOf(error) : undefined
     if (refusal === undefined) throw error
-    throw new WorkerConfigError(`ULLAGE_REDIS_URL: ${refusal}`, { cause: error })
+    throw new WorkerConfigError(`ULLAGE_REDIS_URL: ${refusal.sentence}`, { cause: error })
   })
   if (policy === undefined) return
   throw new WorkerConfigError(

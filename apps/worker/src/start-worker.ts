@@ -22,6 +22,7 @@ import { hearCancelOrders } from './hear-cancel-orders.ts'
 import { holdLock } from './hold-lock.ts'
 import { honourDrain } from './honour-drain.ts'
 import { takeHostLock } from './host-lock.ts'
+import type { ConsumptionVerdict } from './judge-consumption.ts'
 import { readWorkerIds, reclaimJobs, writeWorkerIds } from './reclaim-jobs.ts'
 import { refuseEvictingRedis } from './refuse-evicting-redis.ts'
 import { refuseSecondWorker } from './refuse-second-worker.ts'
@@ -109,6 +110,14 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   const endpoint = config.tracesEndpoint
   const traces =
     endpoint === undefined ? undefined : stack.use(await openTraces({ endpoint, service: 'ullage-worker', log }))
+  // Served while Redis is waited for, too: a probe that gets no answer would have the worker started anew.
+  const metrics = stack.use(new WorkerMetrics())
+  let verdict = starting
+  if (config.listen) {
+    const { registry } = metrics
+    const served = stack.use(await serveWatch({ listen: config.listen, registry, verdict: () => verdict() }))
+    log.info({ url: served.url }, 'metrics and health are served')
+  }
   const connection = stack.use(connectRedis(config.redis, { whileAway: 'wait', log }))
   await untilLetIn(connection)
   const { redis } = connection
@@ -141,7 +150,6 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   const endLost = (job: string) => {
     if (dumps.cancelJob(job, stopReasons.lockLost)) log.error({ job }, 'the lock is lost: the attempt is ended')
   }
-  const metrics = stack.use(new WorkerMetrics())
   const space = new SpaceLedger({ keepFreeBytes: config.keepFreeBytes })
   const context = { config, redis, artifacts, childModule, log, announce, metrics, space, traces }
   const dumps = new Worker(
@@ -223,7 +231,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     }),
   )
   const eviction = stack.use(watchEviction(redis, log))
-  const verdict = () => {
+  verdict = () => {
     const found = watch.verdict()
     if (!found.ready || eviction.policy === undefined) return found
     const reason = `redis may drop jobs and locks: expected maxmemory-policy noeviction, found ${eviction.policy}`
@@ -234,11 +242,6 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     waitingForSpace: () => space.waiting,
     mayEvict: () => eviction.policy !== undefined,
   })
-  if (config.listen) {
-    const { registry } = metrics
-    const served = stack.use(await serveWatch({ listen: config.listen, registry, verdict }))
-    log.info({ url: served.url }, 'metrics and health are served')
-  }
   options.onConsuming?.()
   for (const worker of [dumps, pages]) {
     // It resolves whenever the worker is paused, too.
@@ -263,6 +266,8 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       // A drained host has a worker all the same.
       consuming: () => dumps.isPaused() || dumps.isRunning(),
       onGuests: (guests) => metrics.keepGuests(guests),
+      onBeat: watch.beaten,
+      onNoBeat: watch.notBeaten,
       log,
     }),
   )
@@ -275,6 +280,15 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       closing ??= rest.disposeAsync()
       return closing
     },
+  }
+}
+
+/** What is told of a worker that has not begun to take jobs. A new start would not help. */
+function starting(): ConsumptionVerdict {
+  return {
+    alive: true,
+    ready: false,
+    reason: 'it takes no jobs yet: it waits for redis, or prepares what it has there',
   }
 }
 

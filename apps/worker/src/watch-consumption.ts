@@ -1,3 +1,4 @@
+import { writeRefusalOf } from '@ullage/redis-connection'
 import { type ConsumptionVerdict, judgeConsumption } from './judge-consumption.ts'
 
 const LOOK_EVERY_MS = 5_000
@@ -13,6 +14,10 @@ export interface WatchConsumptionOptions {
 }
 
 export interface ConsumptionWatch extends Disposable {
+  /** Tells it that the heartbeat was written. */
+  beaten(): void
+  /** Tells it that the heartbeat could not be written. */
+  notBeaten(error: unknown): void
   /** Tells it that the queue is no longer read, and why. */
   ended(reason: string): void
   verdict(): ConsumptionVerdict
@@ -24,6 +29,8 @@ export interface ConsumptionWatch extends Disposable {
 export function watchConsumption(options: WatchConsumptionOptions): ConsumptionWatch {
   let ended: string | undefined
   let answeredAt = performance.now()
+  let beatAt = answeredAt
+  let writeRefusal: string | undefined
   let waitingSince: number | undefined
   let waiting = 0
   let looking = false
@@ -44,6 +51,13 @@ export function watchConsumption(options: WatchConsumptionOptions): ConsumptionW
   }
   const timer = setInterval(() => void look(), LOOK_EVERY_MS)
   return {
+    beaten() {
+      beatAt = performance.now()
+      writeRefusal = undefined
+    },
+    notBeaten(error) {
+      writeRefusal = writeRefusalOf(error)
+    },
     ended(reason) {
       ended = reason
     },
@@ -53,6 +67,8 @@ export function watchConsumption(options: WatchConsumptionOptions): ConsumptionW
           ended: ended ?? (options.stopped() ? 'it was closed' : undefined),
           paused: options.paused(),
           answeredAt,
+          beatAt,
+          writeRefusal,
           waitingSince,
           running: options.running(),
         },

@@ -22,6 +22,8 @@ export class WorkerMetrics implements Disposable {
   readonly #disagreements: Counter
   readonly #alarms: Counter
   readonly #reclaimable = new Map<string, number>()
+  /** Not before it has begun. */
+  #consuming = () => false
   readonly #loop = monitorEventLoopDelay({ resolution: 20 })
 
   constructor() {
@@ -67,6 +69,7 @@ export class WorkerMetrics implements Disposable {
       'memory that guests gave back and the host still holds, by the last dump of each guest',
       () => [...reclaimable.values()].reduce((sum, bytes) => sum + bytes, 0),
     )
+    this.#gauge('ullage_worker_consuming', '1 while this worker takes jobs, else 0', () => (this.#consuming() ? 1 : 0))
     this.#loop.enable()
     this.#gauge(
       'ullage_worker_event_loop_delay_seconds',
@@ -94,9 +97,7 @@ export class WorkerMetrics implements Disposable {
       now.mayEvict() ? 1 : 0,
     )
     this.#gauge('ullage_worker_jobs_waiting', 'jobs that waited for this host at the last look', () => queue.waiting)
-    this.#gauge('ullage_worker_consuming', '1 while this worker takes jobs, else 0', () =>
-      queue.verdict().ready ? 1 : 0,
-    )
+    this.#consuming = () => queue.verdict().ready
   }
 
   /** Counts an attempt that ended. `code` is empty when it did not fail. */

@@ -66,13 +66,14 @@ export async function expectRefused(
     async () => {
       const answer = await fetch(`${address()}/readyz`)
       said = `${answer.status} ${await answer.text()}`
-      return answer.status === 503 && sentence.test(said)
+      return answer.status === 503 && /"redis refuses this process \((?:login|TLS)\)"/.test(said)
     },
   )
   const told = () => api.log().match(/redis refuses this process/g)
   // What it answers may be here before what it logged.
   await until('the API logs it', () => told() !== null)
   expect(told()).toHaveLength(1)
+  expect(api.log()).toMatch(sentence)
   expectSecret(worker, api)
   await api.kill('SIGTERM')
   expect(api.process.exitCode).toBe(0)

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Running, Service, until } from './start-service.ts'
@@ -48,6 +49,35 @@ test('a redis that is away makes it unready, not dead, and it is ready when redi
   await until('the worker is ready', async () => (await status('/readyz')) === 200, 40_000)
 })
 
+test('a redis that is full makes worker and API unready, not dead, and they are ready when it takes writes again', async () => {
+  const redis = new Redis(service.redis.socketPath)
+  const apiReadiness = async () => (await service.request('/readyz')).json()
+  try {
+    await redis.config('SET', 'maxmemory', '1')
+    await until('the API is unready', async () => (await service.request('/readyz')).status === 503, 40_000)
+    expect(await apiReadiness()).toEqual({ ready: false, journal: 'ok', queue: 'redis takes no writes (OOM)' })
+    expect(await (await service.request('/metrics')).text()).toContain('ullage_redis_refuses_writes 1\n')
+    await until('the worker is unready', async () => (await status('/readyz')) === 503, 40_000)
+    expect(await (await fetch(`${url}/readyz`)).json()).toEqual({
+      ready: false,
+      reason: expect.stringMatching(/^redis takes no writes \(OOM\): the heartbeat was not written for \d+ s$/),
+    })
+    expect(await status('/healthz')).toBe(200)
+    expect(await metrics()).toContain('ullage_worker_consuming 0\n')
+    // Each second it is tried, once it is said.
+    expect(worker.log().match(/the heartbeat failed/g)).toHaveLength(1)
+  } finally {
+    await redis.config('SET', 'maxmemory', '0')
+    redis.disconnect()
+  }
+  await until('both are ready', async () => {
+    return (await status('/readyz')) === 200 && (await service.request('/readyz')).status === 200
+  })
+  expect(await (await service.request('/metrics')).text()).toContain('ullage_redis_refuses_writes 0\n')
+  const { id } = await service.dump({ guest: 'ok' })
+  await service.untilState(id, ['succeeded'])
+})
+
 test('a redis that is told to evict makes it unready while it does, and dumps are made all the same', async () => {
   const redis = new Redis(service.redis.socketPath)
   try {
@@ -86,6 +116,32 @@ test('a host that is drained is ready for what is asked of it, and so it is when
   await service.untilState(id, ['succeeded'])
   expect([await status('/healthz'), await status('/readyz')]).toEqual([200, 200])
   expect(worker.log()).not.toContain('no longer read')
+})
+
+test('a worker that waits for redis is alive and not ready, and ready once redis answers', async () => {
+  const env = {
+    ULLAGE_HOST_ID: 'h2',
+    ULLAGE_STATE_DIR: join(service.folder, 'h2'),
+    ULLAGE_WORKER_LISTEN: '127.0.0.1:0',
+  }
+  process.kill(service.redis.pid, 'SIGSTOP')
+  let waits: Running
+  let at = ''
+  const readiness = async () => (await fetch(`${at}/readyz`)).status
+  try {
+    waits = service.start(DOUBLE, env)
+    await until('it is served', () => {
+      at = /"url":"([^"]+)"/.exec(waits.log())?.[1] ?? ''
+      return at !== ''
+    })
+    expect([(await fetch(`${at}/healthz`)).status, await readiness()]).toEqual([200, 503])
+    expect(await (await fetch(`${at}/metrics`)).text()).toContain('ullage_worker_consuming 0\n')
+    expect(waits.log()).not.toContain('worker ready')
+  } finally {
+    process.kill(service.redis.pid, 'SIGCONT')
+  }
+  await until('it is ready', async () => (await readiness()) === 200)
+  await waits.kill('SIGTERM')
 })
 
 test('a worker that cannot be watched where it should be begins no dump', async () => {

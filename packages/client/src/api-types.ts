@@ -564,7 +564,7 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
-                /** @description STREAMS_EXHAUSTED: too many event streams are open; AUTH_UNREACHABLE: tokens cannot be checked now */
+                /** @description STREAMS_EXHAUSTED: too many streams are open; AUTH_UNREACHABLE: tokens cannot be checked now */
                 503: {
                     headers: {
                         [name: string]: unknown;
@@ -714,7 +714,7 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
-                /** @description STORE_UNAVAILABLE: the place of artifacts does not answer; AUTH_UNREACHABLE: tokens cannot be checked now */
+                /** @description STORE_UNAVAILABLE: the place of artifacts does not answer; STREAMS_EXHAUSTED: too many streams are open; AUTH_UNREACHABLE: tokens cannot be checked now */
                 503: {
                     headers: {
                         [name: string]: unknown;
@@ -853,7 +853,7 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
-                /** @description STORE_UNAVAILABLE: the place of artifacts does not answer; AUTH_UNREACHABLE: tokens cannot be checked now */
+                /** @description STORE_UNAVAILABLE: the place of artifacts does not answer; STREAMS_EXHAUSTED: too many streams are open; AUTH_UNREACHABLE: tokens cannot be checked now */
                 503: {
                     headers: {
                         [name: string]: unknown;
@@ -1724,8 +1724,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Whether dumps can be accepted: the journal can be written and Redis answers
-         * @description Looked at once a second at most. Answers within 2 s, also when Redis hangs: 503.
+         * Whether dumps can be accepted: the journal can be written, and Redis answers and takes writes
+         * @description Looked at once a second at most. Answers within 2 s, also when Redis hangs: 503, with the kind of the fault. The service's log has the reason.
          */
         get: {
             parameters: {

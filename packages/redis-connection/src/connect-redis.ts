@@ -1,6 +1,6 @@
 import type { RedisAddress } from '@ullage/dump-job'
 import { openClient, type RedisClient, type WhileAway } from './redis-client.ts'
-import { RedisRefused, refusalOf } from './refusal.ts'
+import { type RedisRefusal, RedisRefused, refusalOf } from './refusal.ts'
 import { tlsFailure } from './tls-failure.ts'
 
 export interface ConnectRedisOptions {
@@ -13,8 +13,8 @@ export interface ConnectRedisOptions {
 
 export interface RedisConnection extends Disposable {
   readonly redis: RedisClient
-  /** Why Redis does not let this process in, in a sentence; undefined while it does, and while it is away. */
-  readonly refusal: string | undefined
+  /** Why Redis does not let this process in; undefined while it does, and while it is away. */
+  readonly refusal: RedisRefusal | undefined
   /** Waits for the first connection as long as it takes. Throws RedisRefused when Redis does not let this process in. */
   ready(): Promise<void>
 }
@@ -26,14 +26,14 @@ export function connectRedis(address: RedisAddress, { whileAway, log }: ConnectR
   // Not everybody waits for it.
   first.promise.catch(() => undefined)
   let said = ''
-  let refusal: string | undefined
-  const tell = (reason: string, refused: string | undefined) => {
+  let refusal: RedisRefusal | undefined
+  const tell = (reason: string, refused: RedisRefusal | undefined) => {
     refusal = refused
-    const text = refused ?? reason
+    const text = refused?.sentence ?? reason
     // One line for a fault, not one for each attempt to connect.
     if (text !== said) log.warn({ reason: text }, refused ? 'redis refuses this process' : 'redis is out of reach')
     said = text
-    if (refused !== undefined) first.reject(new RedisRefused(refused))
+    if (refused !== undefined) first.reject(new RedisRefused(refused.sentence))
   }
   let looking = false
   redis.on('error', (error: Error) => {
@@ -73,7 +73,7 @@ const RETRY = / Retrying from scratch after \d+ms\./
 const CLOSED = 'Connection is closed'
 
 /** Why the first of these servers that refuses it does not do TLS with this process; undefined when none does. */
-async function refusedTls(servers: readonly { host: string; port: number }[]): Promise<string | undefined> {
+async function refusedTls(servers: readonly { host: string; port: number }[]): Promise<RedisRefusal | undefined> {
   for (const server of servers) {
     const failure = await tlsFailure(server)
     const refused = failure && refusalOf(failure)

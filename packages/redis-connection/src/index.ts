@@ -1,5 +1,6 @@
 export { evictingPolicy } from './evicting-policy.ts'
 export { type ConnectRedisOptions, connectRedis, type RedisConnection } from './connect-redis.ts'
 export { connectSubscriber, openClient, type RedisClient } from './redis-client.ts'
-export { RedisRefused, refusalOf } from './refusal.ts'
+export { type RedisRefusal, RedisRefused, refusalOf } from './refusal.ts'
 export { redisSecretPaths } from './redis-secret-paths.ts'
+export { writeRefusalOf } from './write-refusal.ts'

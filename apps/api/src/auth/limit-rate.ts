@@ -2,7 +2,7 @@ import fastifyRateLimit from '@fastify/rate-limit'
 import type { FastifyRequest } from 'fastify'
 import type { ZodInstance } from '../api-parts.ts'
 import { ApiProblem } from '../problem.ts'
-import { anonymous } from './principal.ts'
+import { askerOf } from './asker-of.ts'
 
 const WINDOW_MS = 60_000
 
@@ -43,9 +43,7 @@ export async function limitRate(app: ZodInstance, { perMinute, openPerMinute }: 
     }
   }
   return {
-    known: limit(perMinute, ({ principal, ip }) =>
-      principal === anonymous ? `address ${ip}` : `principal ${principal.id}`,
-    ),
+    known: limit(perMinute, askerOf),
     open: limit(openPerMinute, ({ routeOptions, ip }) => `open ${routeOptions.url} ${ip}`),
     unknown: limit(openPerMinute, ({ ip }) => `unknown ${ip}`),
   }

@@ -4,6 +4,7 @@ import Fastify from 'fastify'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import { expect, test } from 'vitest'
 import { api } from '../../test/api-under-test.ts'
+import { anonymous } from '../auth/principal.ts'
 import { setErrorHandler } from '../set-error-handler.ts'
 import { dumpEventRoutes } from './dump-events.ts'
 
@@ -154,7 +155,8 @@ test('there are only so many streams, and one that ends makes room', async () =>
   setErrorHandler(app)
   const { journal, queue, fleet, follow: follower } = api
   const published = api.published
-  dumpEventRoutes(app, { journal, queue, fleet, follow: follower, published }, 2)
+  app.addHook('onRequest', async (request) => void (request.principal = anonymous))
+  dumpEventRoutes(app, { journal, queue, fleet, follow: follower, published }, { mostStreams: 2 })
   const url = `${await app.listen({ port: 0, host: '127.0.0.1' })}/v1/dumps/${id}/events`
   const clients = [await follow(url), await follow(url)]
   const refused = await fetch(url)

@@ -5,20 +5,31 @@ import type { ApiParts, ZodInstance } from '../api-parts.ts'
 import { EventStream, type StreamEvent } from '../event-stream.ts'
 import type { DumpRecord } from '../dump-record.ts'
 import type { Journal } from '../journal.ts'
+import { exhausted, LongAnswers } from '../auth/long-answers.ts'
 import { told } from '../auth/tell-tenants.ts'
-import { ApiProblem } from '../problem.ts'
 import { toResource } from '../to-resource.ts'
 import { dumpParams, requireDump } from './dumps.ts'
 
 /** Event streams that one API has open at the same time. */
 const MOST_STREAMS = 512
 
+export interface EventStreamLimits {
+  readonly mostStreams?: number
+  /** Of one asker. */
+  readonly mostOfOne?: number
+}
+
 /**
  * Events of one dump: the whole dump on connect and at each change, progress in between. The stream ends with the dump. A
  * client that comes back gets each change that it missed and none that it had; having seen the end it gets 204, which tells
  * an EventSource to stop.
  */
-export function dumpEventRoutes(app: ZodInstance, { journal, follow }: ApiParts, mostStreams = MOST_STREAMS): void {
+export function dumpEventRoutes(
+  app: ZodInstance,
+  { journal, follow }: ApiParts,
+  { mostStreams = MOST_STREAMS, mostOfOne }: EventStreamLimits = {},
+): void {
+  const answers = new LongAnswers('event streams', mostOfOne)
   const open = new Set<EventStream>()
   app.addHook('preClose', (done) => {
     for (const stream of open) stream.end()
@@ -52,11 +63,8 @@ export function dumpEventRoutes(app: ZodInstance, { journal, follow }: ApiParts,
       const dump = requireDump(journal, request.params.id)
       const seen = seenRevision(request.headers['last-event-id'], dump)
       if (isFinished(dump.state) && seen === dump.revision) return reply.code(204).send(null)
-      if (open.size >= mostStreams) {
-        throw new ApiProblem('STREAMS_EXHAUSTED', `expected fewer than ${mostStreams} open event streams`, {
-          headers: { 'retry-after': '5' },
-        })
-      }
+      if (open.size >= mostStreams) throw exhausted(`${mostStreams} open event streams`)
+      answers.begin(request, reply)
       reply.hijack()
       const stream = new EventStream(reply.raw, reply.getHeaders())
       open.add(stream)

@@ -7,6 +7,7 @@ import Fastify from 'fastify'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import { expect, test } from 'vitest'
 import { api } from '../../test/api-under-test.ts'
+import { anonymous } from '../auth/principal.ts'
 import { dumpFileRoutes } from './dump-files.ts'
 
 test('an artifact is served whole, with its digest', async () => {
@@ -94,6 +95,15 @@ async function takeAFew(base: string, id: string) {
   return socket.pause()
 }
 
+/** Nothing but what routes are declared with. */
+function bareApp() {
+  const app = Fastify().withTypeProvider<ZodTypeProvider>()
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  app.addHook('onRequest', async (request) => void (request.principal = anonymous))
+  return app
+}
+
 test('a client that goes away, and one that stops reading, close the file', async () => {
   const { id } = await api.publish(Buffer.alloc(64 << 20, 1))
   const base = await api.app.listen({ port: 0, host: '127.0.0.1' })
@@ -102,15 +112,37 @@ test('a client that goes away, and one that stops reading, close the file', asyn
   gone.destroy()
   await untilClosed(id)
 
-  const app = Fastify().withTypeProvider<ZodTypeProvider>()
-  app.setValidatorCompiler(validatorCompiler)
-  app.setSerializerCompiler(serializerCompiler)
   const { journal, queue, fleet, follow, published } = api
-  dumpFileRoutes(app, { journal, queue, fleet, follow, published }, 200)
+  const app = bareApp()
+  dumpFileRoutes(app, { journal, queue, fleet, follow, published }, { stalledAfterMs: 200 })
   const stalled = await takeAFew(await app.listen({ port: 0, host: '127.0.0.1' }), id)
   expect(openFiles(id)).toBe(1)
   await untilClosed(id)
   stalled.destroy()
+  await app.close()
+})
+
+test('a client waits for a store that is slow, and is not cut off for that', async () => {
+  const content = Buffer.alloc(5_000, 1)
+  const { id } = await api.publish(content)
+  const { journal, queue, fleet, follow, published } = api
+  const open = published.open.bind(published)
+  published.open = async (dump) => {
+    const artifact = await open(dump)
+    if (!artifact) return undefined
+    const read = artifact.read.bind(artifact)
+    const readSlowly = async function* (startByte: number, endByte: number, signal?: AbortSignal) {
+      yield* read(startByte, startByte + 1_000, signal)
+      // Longer than a client may take, more than once.
+      await delay(700)
+      yield* read(startByte + 1_000, endByte, signal)
+    }
+    return Object.assign(artifact, { read: readSlowly })
+  }
+  const app = bareApp()
+  dumpFileRoutes(app, { journal, queue, fleet, follow, published }, { stalledAfterMs: 200 })
+  const answer = await fetch(`${await app.listen({ port: 0, host: '127.0.0.1' })}/v1/dumps/${id}/artifact`)
+  expect(Buffer.from(await answer.arrayBuffer()).equals(content)).toBe(true)
   await app.close()
 })
 

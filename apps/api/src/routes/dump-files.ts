@@ -4,10 +4,12 @@ import { z } from 'zod'
 import { answerOf, refusals } from '../answers.ts'
 import type { ApiParts, ZodInstance } from '../api-parts.ts'
 import { openArtifact, streamOf } from '../artifact-stream.ts'
+import { LongAnswers } from '../auth/long-answers.ts'
 import { parseByteRange } from '../byte-range.ts'
 import type { DumpRecord } from '../dump-record.ts'
 import type { Journal } from '../journal.ts'
 import { ApiProblem } from '../problem.ts'
+import { whenClosed } from '../when-closed.ts'
 import { dumpParams, requireDump } from './dumps.ts'
 
 /** Why a published file is not served. */
@@ -21,15 +23,23 @@ const unpublished = [
   'STORE_UNAVAILABLE',
 ] as const
 
-/** A client that takes nothing for so long is cut off. */
+/** A client that takes nothing of what is there for it for so long is cut off. */
 const STALLED_AFTER_MS = 60_000
+
+export interface DownloadLimits {
+  /** In milliseconds. */
+  readonly stalledAfterMs?: number
+  /** Downloads of one asker at the same time. */
+  readonly mostOfOne?: number
+}
 
 /** The published files of a dump: its artifact, with byte ranges, and its report. */
 export function dumpFileRoutes(
   app: ZodInstance,
   { journal, published }: ApiParts,
-  stalledAfterMs = STALLED_AFTER_MS,
+  { stalledAfterMs = STALLED_AFTER_MS, mostOfOne }: DownloadLimits = {},
 ): void {
+  const downloads = new LongAnswers('downloads', mostOfOne)
   app.route({
     method: ['GET', 'HEAD'],
     url: '/v1/dumps/:id/artifact',
@@ -46,7 +56,7 @@ export function dumpFileRoutes(
         200: answerOf('application/octet-stream', 'the whole artifact'),
         206: answerOf('application/octet-stream', 'the range that was asked for'),
         304: z.null(),
-        ...refusals(...unpublished, 'RANGE_INVALID'),
+        ...refusals(...unpublished, 'RANGE_INVALID', 'STREAMS_EXHAUSTED'),
       },
     },
     async handler(request, reply) {
@@ -67,6 +77,7 @@ export function dumpFileRoutes(
           headers: { 'content-range': `bytes */${bytes}`, 'accept-ranges': 'bytes' },
         })
       }
+      downloads.begin(request, reply)
       const artifact = await openArtifact(published, { id: dump.id, bytes })
       if (reply.raw.closed) {
         // Who asked left meanwhile: nothing would tell of that again.
@@ -89,7 +100,10 @@ export function dumpFileRoutes(
         return sendNothing(reply)
       }
       // An answer that is closed, by the client or by this, closes the artifact.
-      reply.raw.setTimeout(stalledAfterMs, () => reply.raw.destroy())
+      reply.raw.setTimeout(stalledAfterMs, () => {
+        // With nothing written that it could take, it is the store that is waited for, which has a limit of its own.
+        if (reply.raw.writableLength > 0) reply.raw.destroy()
+      })
       const unwatchAccess = request.watchAccess?.({
         outlivesToken: true,
         onLost(why) {
@@ -97,7 +111,7 @@ export function dumpFileRoutes(
           reply.raw.destroy()
         },
       })
-      reply.raw.once('close', () => unwatchAccess?.())
+      whenClosed(reply.raw, () => unwatchAccess?.())
       return reply.send(streamOf(artifact, startByte, endByte))
     },
   })
