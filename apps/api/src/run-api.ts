@@ -9,7 +9,8 @@ const CLOSE_WITHIN_MS = 10_000
 /**
  * The API as a process: settings from `process.env`, logs as JSON lines on stdout, SIGTERM and SIGINT end it in order
  * within a deadline, SIGHUP reads the certificate again where there is one. A parent that started it with a channel is told
- * the address it listens at, and when Redis is reached; its end ends the API at once: the journal is whole at any moment. Exits with 2 when a setting is wrong, with 1 after an error nobody caught.
+ * the address it listens at, and when Redis is reached; its end ends the API at once: the
+ * journal is whole at any moment. Exits with 2 when a setting is wrong, with 1 after an error nobody caught.
  */
 export async function runApi(): Promise<void> {
   const config = orExit(() => readApiConfig(process.env))
