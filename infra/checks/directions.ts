@@ -23,7 +23,7 @@ export const directions: Readonly<Record<string, readonly string[]>> = {
   traces: ['dump-job'],
   'redis-connection': ['dump-job'],
   lab: ['pages', 'layout', 'native', 'offline-query', 'host-memory', 'qemu', 'vmcore'],
-  api: ['dump-job', 'artifact-store', 'redis-connection', 'traces'],
+  api: ['dump-job', 'artifact-store', 'redis-connection', 'traces', 'native'],
   worker: [
     'dump-job',
     'artifact-store',

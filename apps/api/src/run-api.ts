@@ -1,3 +1,4 @@
+import { endProcess } from '@ullage/native'
 import { pino } from 'pino'
 import { ApiConfigError, readApiConfig } from './api-config.ts'
 import { secretPaths } from './secret-paths.ts'
@@ -10,7 +11,7 @@ const CLOSE_WITHIN_MS = 10_000
  * The API as a process: settings from `process.env`, logs as JSON lines on stdout, SIGTERM and SIGINT end it in order
  * within a deadline, SIGHUP reads the certificate again where there is one. A parent that started it with a channel is told
  * the address it listens at, and when Redis is reached; its end ends the API at once: the
- * journal is whole at any moment. Exits with 2 when a setting is wrong, with 1 after an error nobody caught.
+ * journal is whole at any moment. Exits with 2 when a setting is wrong, with 1 after an error nobody caught, whatever hangs.
  */
 export async function runApi(): Promise<void> {
   const config = orExit(() => readApiConfig(process.env))
@@ -22,7 +23,7 @@ export async function runApi(): Promise<void> {
   })
   const fail = (what: string) => (error: unknown) => {
     log.fatal({ err: error }, what)
-    log.flush(() => process.exit(1))
+    log.flush(() => endProcess(1))
   }
   process.on('uncaughtException', fail('an error nobody caught'))
   process.on('unhandledRejection', fail('a rejection nobody handled'))
@@ -30,16 +31,16 @@ export async function runApi(): Promise<void> {
   const started = startApi(config, log)
   const stop = (reason: string) => () => {
     log.info({ reason }, 'api ends')
-    setTimeout(() => process.exit(0), CLOSE_WITHIN_MS).unref()
+    setTimeout(() => endProcess(0), CLOSE_WITHIN_MS).unref()
     started
       .then((api) => api.close())
-      .then(() => process.exit(0))
+      .then(() => endProcess(0))
       .catch(fail('the api did not end in order'))
   }
   process.once('SIGTERM', stop('SIGTERM'))
   process.once('SIGINT', stop('SIGINT'))
   if (config.tls) process.on('SIGHUP', () => void started.then((api) => api.reload()).catch(() => undefined))
-  if (process.connected) process.once('disconnect', () => process.exit(1))
+  if (process.connected) process.once('disconnect', () => endProcess(1))
   try {
     const { url, reachesRedis } = await started
     process.send?.({ listening: url })

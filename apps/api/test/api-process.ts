@@ -58,6 +58,13 @@ export class ApiProcess implements AsyncDisposable {
     this.#child?.kill(signal)
   }
 
+  /** Resolves with the status or the signal that it has ended with. */
+  async ended(): Promise<number | NodeJS.Signals | null> {
+    const child = this.#child
+    if (child && child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    return child?.exitCode ?? child?.signalCode ?? null
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const child = this.#child
     if (child && child.exitCode === null && child.signalCode === null) {

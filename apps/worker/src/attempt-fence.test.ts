@@ -79,3 +79,17 @@ test('a publication that fails leaves the fence, and one that succeeds takes it 
   expect(await fence.pass(async () => 'published')).toBe('published')
   expect(readdirSync(folder)).toEqual([])
 })
+
+test('who waits for a fence that another attempt holds hears that it is to end, and raises none', async () => {
+  const first = await raiseFence(folder, dump, { queuedMs: 1000, attempt: 1 })
+  const stop = new AbortController()
+  const second = first.pass(async () => {
+    const waiting = raiseFence(folder, dump, { queuedMs: 1000, attempt: 2 }, stop.signal)
+    setTimeout(() => stop.abort('enough'), 50)
+    await expect(waiting).rejects.toBe('enough')
+    return 'published'
+  })
+  expect(await second).toBe('published')
+  // It left no trace: the next one is not kept by it.
+  await raiseFence(folder, dump, { queuedMs: 1000, attempt: 1 })
+})

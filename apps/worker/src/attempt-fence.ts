@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { makeFolder } from '@ullage/dump-job'
+import { unlessAborted } from '@ullage/dump-job'
 import { lockFile } from '@ullage/native'
 import { z } from 'zod'
 import { errnoOf } from './errno-of.ts'
@@ -26,40 +26,63 @@ export interface AttemptOrder {
 export interface Fence {
   /**
    * Calls `publish` while no other attempt can begin or publish, and takes the fence away when that is done. Throws
-   * AttemptError LOCK_LOST when a later attempt has begun, or another one has published.
+   * AttemptError LOCK_LOST when a later attempt has begun, or another one has published. Until `publish` is called, an abort
+   * is heard; its reason is thrown.
    */
-  pass<T>(publish: () => Promise<T>): Promise<T>
+  pass<T>(publish: () => Promise<T>, signal?: AbortSignal): Promise<T>
 }
 
 /**
  * Raises the fence of one attempt at a dump, in the folder of locks: whatever Redis believes, attempts before it publish
- * nothing from now on. Throws AttemptError LOCK_LOST when a later one of the same job has begun.
+ * nothing from now on. Throws AttemptError LOCK_LOST when a later one of the same job has begun. An abort is heard also while
+ * the folder's file system hangs; its reason is thrown.
  */
-export async function raiseFence(folder: string, dump: string, order: AttemptOrder): Promise<Fence> {
-  makeFolder(folder, 0o750)
+export async function raiseFence(
+  folder: string,
+  dump: string,
+  order: AttemptOrder,
+  signal?: AbortSignal,
+): Promise<Fence> {
   const path = join(folder, `${dump}.fence`)
   const { queuedMs, attempt } = order
   const mine = { queuedMs, attempt, token: randomUUID() }
-  await locked(path, async (file) => {
+  const raise = async (file: FileHandle) => {
     const before = await read(file)
+    // It may have waited for the file for long: nobody waits for it any more.
+    signal?.throwIfAborted()
     if (before && before.queuedMs === queuedMs && before.attempt > attempt)
       throw lost(`attempt ${before.attempt} has begun, this one is ${attempt}`)
     await file.truncate(0)
     await file.write(JSON.stringify(mine), 0)
     await file.sync()
-  })
-  return {
-    pass: (publish) =>
-      locked(path, async (file) => {
-        const now = await read(file)
-        if (now?.token !== mine.token)
-          throw lost(now ? `attempt ${now.attempt} has begun` : 'another attempt has ended it')
-        const published = await publish()
-        // It is published: a fence that stays is no reason to say otherwise.
-        await rm(path, { force: true }).catch(() => undefined)
-        return published
-      }),
   }
+  await unlessAborted(
+    makeMissing(folder).then(() => locked(path, raise, signal)),
+    signal,
+  )
+  return {
+    pass: (publish, told) =>
+      locked(
+        path,
+        async (file) => {
+          const now = await unlessAborted(read(file), told)
+          if (now?.token !== mine.token)
+            throw lost(now ? `attempt ${now.attempt} has begun` : 'another attempt has ended it')
+          const published = await publish()
+          // It is published: a fence that stays is no reason to say otherwise.
+          await rm(path, { force: true }).catch(() => undefined)
+          return published
+        },
+        told,
+      ),
+  }
+}
+
+/** The folder is made at the start; it is made again when somebody has removed it, those above it not. */
+async function makeMissing(folder: string): Promise<void> {
+  await mkdir(folder, { mode: 0o750 }).catch((error: unknown) => {
+    if (errnoOf(error) !== 'EEXIST') throw error
+  })
 }
 
 /** Removes fences of dumps that ended without a publication, once nobody has touched them for so long, in milliseconds. */
@@ -77,18 +100,25 @@ function ignoreMissing(error: unknown): undefined {
   if (errnoOf(error) !== 'ENOENT') throw error
 }
 
-async function locked<T>(path: string, act: (file: FileHandle) => Promise<T>): Promise<T> {
-  const file = await open(path, 'a+', 0o640)
+async function locked<T>(path: string, act: (file: FileHandle) => Promise<T>, signal?: AbortSignal): Promise<T> {
+  const file = await unlessAborted(open(path, 'a+', 0o640), signal, closeSoon)
   try {
     const deadline = performance.now() + HELD_WITHIN_MS
     while (!lockFile(file.fd)) {
       if (performance.now() > deadline) throw lost('another attempt holds it')
-      await delay(LOOK_EVERY_MS)
+      await unlessAborted(delay(LOOK_EVERY_MS), signal)
     }
     return await act(file)
   } finally {
-    await file.close()
+    // What a call that hangs holds is closed when that is answered.
+    if (signal?.aborted) closeSoon(file)
+    else await file.close()
   }
+}
+
+/** The lock goes with it. */
+function closeSoon(file: FileHandle): void {
+  file.close().catch(() => undefined)
 }
 
 /** Undefined when nobody has written it, or not to the end. */

@@ -6,7 +6,7 @@ import { type ChildMessage, childMessage, type ChildOrder, type ChildTask, type 
 import { AttemptError } from './job-failure.ts'
 import type { SpaceClaim } from './space-ledger.ts'
 
-/** How long a child that was asked to end may take, in milliseconds. */
+/** How long a child may take to end that was asked to, or that has said all, in milliseconds. */
 const END_WITHIN_MS = 10_000
 /** What is logged of a child's stderr, in characters, per write. */
 const STDERR_CHARACTERS = 8_192
@@ -30,7 +30,7 @@ export type ChildAnswer = Extract<ChildMessage, { say: 'dumped' } | { say: 'page
 /**
  * Has a process of its own do `task`, so that a crash in it costs no lock and its work blocks nobody's event loop.
  * Resolves once the process has ended. Throws AttemptError: with the code that the child said, or `CHILD_DIED`,
- * `CHILD_SILENT`, or `CANCELLED` after `signal` was aborted, which gives the child 10 s to end by itself.
+ * `CHILD_SILENT`, or `CANCELLED` after `signal` was aborted, which gives the child 10 s to end by itself; so does its last word.
  */
 export async function runChild(task: ChildTask, options: RunChildOptions): Promise<ChildAnswer> {
   const { log, signal } = options
@@ -68,9 +68,12 @@ export async function runChild(task: ChildTask, options: RunChildOptions): Promi
     silence.refresh()
     order(answer)
   }
+  const endSoon = () => {
+    overdue ??= setTimeout(() => child.kill('SIGKILL'), END_WITHIN_MS)
+  }
   const cancel = () => {
     order({ order: 'cancel' })
-    overdue = setTimeout(() => child.kill('SIGKILL'), END_WITHIN_MS)
+    endSoon()
   }
   child.on('message', (text) => {
     const message = childMessage.safeParse(text)
@@ -89,6 +92,8 @@ export async function runChild(task: ChildTask, options: RunChildOptions): Promi
         return options.space?.left(message.data.left)
       default:
         last = message.data
+        // It ends by itself, unless a file system that hangs keeps it.
+        endSoon()
     }
   })
 

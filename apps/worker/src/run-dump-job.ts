@@ -104,10 +104,8 @@ async function makeAttempt(
   }
   const descriptor = await findDescriptor(config.guestsDir, asked.guest)
 
-  const fence = await raiseFence(config.locksDir, asked.dump, {
-    queuedMs: job.timestamp,
-    attempt: job.attemptsStarted,
-  })
+  const order = { queuedMs: job.timestamp, attempt: job.attemptsStarted }
+  const fence = await raiseFence(config.locksDir, asked.dump, order, signal)
   // Given back last, when what the attempt leaves has been removed.
   using space = context.space.claim()
   const attempt = await artifacts.begin(asked.dump, signal)
@@ -144,10 +142,11 @@ async function makeAttempt(
     )
     trace?.stores()
     if (answer.say !== 'dumped') throw new AttemptError('INTERNAL', `the dump process answered with ${answer.say}`)
+    const late = lateSignal(signal, PUBLISH_WITHIN_MS)
     const report = await fence.pass(async () => {
       await stillOurs(job, token, config.lockMs)
-      return attempt.publish(answer.report, answer.delivered, lateSignal(signal, PUBLISH_WITHIN_MS))
-    })
+      return attempt.publish(answer.report, answer.delivered, late)
+    }, late)
     context.metrics.published(asked.guest, report)
     trace?.published(report)
     log.info({ bytes: report.artifact.bytes, sha256: report.artifact.sha256 }, 'dump published')

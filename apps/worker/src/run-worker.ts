@@ -1,3 +1,4 @@
+import { endProcess } from '@ullage/native'
 import { redisSecretPaths } from '@ullage/redis-connection'
 import { type DestinationStream, pino } from 'pino'
 import { startWorker, type StartWorkerOptions } from './start-worker.ts'
@@ -9,7 +10,7 @@ const CLOSE_WITHIN_MS = 15_000
 /**
  * The worker as a process: settings from `process.env`, logs as JSON lines on stdout, SIGTERM and SIGINT end it in order
  * within a deadline. A parent that started it with a channel is told when it is ready, and its end ends the worker at
- * once. Exits with 2 when a setting is wrong, with 1 after an error nobody caught.
+ * once. Exits with 2 when a setting is wrong, with 1 after an error nobody caught, whatever hangs.
  */
 export async function runWorker(
   parts: Omit<StartWorkerOptions, 'config' | 'log' | 'onConsuming'>,
@@ -22,7 +23,7 @@ export async function runWorker(
   )
   const fail = (what: string) => (error: unknown) => {
     log.fatal({ err: error }, what)
-    log.flush(() => process.exit(1))
+    log.flush(() => endProcess(1))
   }
   process.on('uncaughtException', fail('an error nobody caught'))
   process.on('unhandledRejection', fail('a rejection nobody handled'))
@@ -35,20 +36,20 @@ export async function runWorker(
   const stop = (reason: string) => () => {
     log.info({ reason }, 'worker ends')
     // There is nothing to put back.
-    if (!takesJobs) process.exit(0)
+    if (!takesJobs) endProcess(0)
     setTimeout(() => {
       log.fatal('the worker did not end in time')
-      process.exit(1)
+      endProcess(1)
     }, config.shutdownMs + CLOSE_WITHIN_MS).unref()
     started
       .then((worker) => worker.close())
-      .then(() => process.exit(0))
+      .then(() => endProcess(0))
       .catch(fail('the worker did not end in order'))
   }
   process.once('SIGTERM', stop('SIGTERM'))
   process.once('SIGINT', stop('SIGINT'))
   // Whoever started it is gone, and so may Redis be: the dumps end with this process, their guests run again.
-  if (process.connected) process.once('disconnect', () => process.exit(1))
+  if (process.connected) process.once('disconnect', () => endProcess(1))
   try {
     await started
     process.send?.({ ready: true })

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
+import { unlessAborted } from '@ullage/dump-job'
 import type { SpaceLeft, SpaceNeed } from './child-protocol.ts'
 import { freeBytesOf } from './free-bytes-of.ts'
 import { AttemptError } from './job-failure.ts'
@@ -111,7 +112,7 @@ export class SpaceLedger {
         const changed = this.#changed.promise
         const isFirst = this.#waiting[0] === place
         const why = isFirst
-          ? await orAborted(this.#judge(reserved, needs, signal), signal)
+          ? await unlessAborted(this.#judge(reserved, needs, signal), signal)
           : 'others asked for space before'
         if (why === undefined) return
         if (performance.now() > until) {
@@ -119,7 +120,7 @@ export class SpaceLedger {
           throw new AttemptError('NO_SPACE', `no room came in ${hours} hours (${why}); nothing was written: free some`)
         }
         onWait?.(why)
-        await orAborted(Promise.race([changed, delay(this.#lookEveryMs, undefined, { ref: false })]), signal)
+        await unlessAborted(Promise.race([changed, delay(this.#lookEveryMs, undefined, { ref: false })]), signal)
       }
     } finally {
       this.#waiting.splice(this.#waiting.indexOf(place), 1)
@@ -191,13 +192,4 @@ function demandsOf(needs: readonly SpaceNeed[], rooms: readonly FolderRoom[]): D
     demands.set(fileSystem, demand)
   })
   return [...demands.values()]
-}
-
-/** What `promise` settles to, unless the signal's reason comes first. */
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(signal.reason)
-  const aborted = Promise.withResolvers<never>()
-  const abort = () => aborted.reject(signal.reason)
-  signal.addEventListener('abort', abort, { once: true })
-  return Promise.race([promise, aborted.promise]).finally(() => signal.removeEventListener('abort', abort))
 }

@@ -137,6 +137,8 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     })
   }
   const running = new Set<string>()
+  /** Of those that run, which were told to end. */
+  const cancelled = new Set<string>()
   const common = {
     connection: redis,
     prefix: queuePrefix,
@@ -165,6 +167,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       } finally {
         held[Symbol.dispose]()
         running.delete(id)
+        cancelled.delete(id)
       }
     },
     { ...common, concurrency: config.concurrency },
@@ -202,7 +205,9 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       host,
       running: () => running,
       cancel: (dump) => {
-        if (dumps.cancelJob(dump, stopReasons.cancelled)) log.info({ job: dump }, 'cancelled on request')
+        if (cancelled.has(dump) || !dumps.cancelJob(dump, stopReasons.cancelled)) return
+        cancelled.add(dump)
+        log.info({ job: dump }, 'cancelled on request')
       },
       log,
     }),

@@ -55,7 +55,7 @@ export interface Attempt {
   remove(signal?: AbortSignal): Promise<void>
 }
 
-/** A place of artifacts, for whoever makes them. A signal ends waiting for storage that is remote: its reason is thrown. */
+/** A place of artifacts, for whoever makes them. A signal ends waiting for what does not answer: its reason is thrown. */
 export interface ArtifactStore extends PublishedArtifacts {
   /** Removes what attempts of this host left that died. Only while the host's lock is held. */
   prepare(): Promise<void>

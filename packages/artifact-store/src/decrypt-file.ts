@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import { link, open, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { codeOf } from './files.ts'
+import { FolderCalls } from './folder-calls.ts'
 import type { Keyring } from './keyring.ts'
 import { openStored } from './open-sealed.ts'
 import { StoreError } from './store-error.ts'
@@ -17,7 +18,7 @@ export async function decryptFile(
   to: string,
   options: { keys: Keyring; signal?: AbortSignal; onProgress?: (done: number, total: number) => void },
 ): Promise<number> {
-  const sealed = await openStored(await openStoredFile(from), undefined, options.keys)
+  const sealed = await openStored(await openStoredFile(from, new FolderCalls(dirname(from))), undefined, options.keys)
   try {
     if (!sealed.isSealed)
       throw new StoreError('STORE_CORRUPT', `${from} is not encrypted: it does not begin as such files do`)

@@ -1,10 +1,14 @@
-import { spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import {
   chmodSync,
   chownSync,
+  closeSync,
+  constants,
   existsSync,
+  mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -28,15 +32,32 @@ beforeEach(async () => {
   folder = storeOf('h1')
   await folder.prepare()
 })
-afterEach(() => rmSync(path, { recursive: true }))
+afterEach(() => {
+  // Who waits for them waits no longer.
+  for (const pipe of hung.splice(0)) closeSync(openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK))
+  rmSync(path, { recursive: true })
+})
+
+/** Files that take as long to open as on a file system that hangs. */
+const hung: string[] = []
+function makeHung(pipe: string): void {
+  execFileSync('mkfifo', [pipe])
+  hung.push(pipe)
+}
+
+function makeHungDump(id: string, file: string): void {
+  mkdirSync(join(path, id))
+  makeHung(join(path, id, file))
+}
 
 const delivered = { storedBytes: 0, parts: [] }
 
-function storeOf(host: string): FolderStore {
+function storeOf(host: string, answerWithinMs = 60_000): FolderStore {
   return new FolderStore({
     folder: path,
     keys: new Keyring([]),
     writer: { host, spoolDir: join(path, '.spool', host) },
+    answerWithinMs,
   })
 }
 
@@ -138,4 +159,47 @@ test.skipIf(!isRoot)('a user of the folder’s group alone removes what root pub
   const done = spawnSync('setpriv', [...bounds, 'sh', '-c', script], { cwd: path, encoding: 'utf8' })
   expect([done.stderr, done.stdout]).toEqual(['', 'content'])
   expect(readdirSync(join(path, '.partial/h1'))).toEqual([])
+})
+
+test('a folder that hangs is unavailable, each question of it ends in time, and the rest of the process works', async () => {
+  const store = storeOf('h1', 300)
+  const dumps = [randomUUID(), randomUUID(), randomUUID()]
+  for (const id of dumps) makeHungDump(id, publishedFiles.report)
+  const begun = performance.now()
+  const answers = await Promise.allSettled(dumps.map((id) => store.report(id)))
+  expect(performance.now() - begun).toBeLessThan(5_000)
+  const unavailable = { code: 'STORE_UNAVAILABLE', message: `the folder ${path} did not answer within 0.3 s` }
+  expect(answers).toMatchObject(dumps.map(() => ({ status: 'rejected', reason: unavailable })))
+  // Two threads are lost, and so two are left.
+  await expect(store.stat(dump)).rejects.toMatchObject(unavailable)
+  expect(await storeOf('h1').report(dump)).toBeUndefined()
+})
+
+test('an artifact that hangs is unavailable', async () => {
+  makeHungDump(dump, publishedFiles.artifact)
+  await expect(storeOf('h1', 200).open(dump)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+})
+
+test('who waits for a folder that hangs hears that it is to end', async () => {
+  const store = storeOf('h1')
+  const soon = () => {
+    const stop = new AbortController()
+    setTimeout(() => stop.abort('enough'), 50)
+    return stop.signal
+  }
+  const attempt = await store.begin(dump)
+  for (const id of [randomUUID(), randomUUID()]) {
+    makeHungDump(id, publishedFiles.report)
+    await expect(store.report(id, soon())).rejects.toBe('enough')
+  }
+  await expect(store.report(dump, soon())).rejects.toBe('enough')
+  await expect(store.begin(dump, soon())).rejects.toBe('enough')
+  await expect(attempt.remove(soon())).rejects.toBe('enough')
+})
+
+test('an attempt that is told to end while it is made durable is not published', async () => {
+  const attempt = await folder.begin(dump)
+  makeHung(attempt.output)
+  await expect(attempt.publish(reportOf(7), delivered, AbortSignal.timeout(200))).rejects.toThrow('timeout')
+  expect(existsSync(join(path, dump))).toBe(false)
 })

@@ -7,6 +7,7 @@ import { decryptFile } from './decrypt-file.ts'
 import { startDelivery } from './deliver.ts'
 import type { Sealing } from './delivery.ts'
 import { readKeyFile } from './key-file.ts'
+import { FolderCalls } from './folder-calls.ts'
 import { Keyring } from './keyring.ts'
 import { kmsKey } from './kms-command.ts'
 import { openStored } from './open-sealed.ts'
@@ -35,7 +36,7 @@ async function seal(content: Buffer, { ring = keys, dump = randomUUID() as strin
 }
 
 async function read(path: string, { ring = keys, dump = undefined as string | undefined, range = [0, Infinity] } = {}) {
-  const artifact = await openStored(await openStoredFile(path), dump, ring)
+  const artifact = await openStored(await openStoredFile(path, new FolderCalls(folder)), dump, ring)
   try {
     const pieces: Uint8Array[] = []
     const [start = 0, end = 0] = range

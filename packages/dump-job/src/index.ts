@@ -71,3 +71,4 @@ export {
 } from './redis-address.ts'
 export { traceparent } from './traceparent.ts'
 export { removeStaleSocket } from './remove-stale-socket.ts'
+export { unlessAborted } from './unless-aborted.ts'

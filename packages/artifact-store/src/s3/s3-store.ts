@@ -6,6 +6,7 @@ import { z } from 'zod'
 import type { ArtifactStore, Attempt, OpenArtifact, StoredArtifact } from '../artifact-store.ts'
 import type { Delivered } from '../delivery.ts'
 import { emptyFolder } from '../files.ts'
+import { FolderCalls } from '../folder-calls.ts'
 import type { Keyring } from '../keyring.ts'
 import { openStored } from '../open-sealed.ts'
 import { StoreError } from '../store-error.ts'
@@ -47,7 +48,7 @@ export class S3Store implements ArtifactStore {
 
   async prepare(): Promise<void> {
     const { host, spoolDir } = this.#writing
-    await emptyFolder(spoolDir)
+    await emptyFolder(spoolDir, new FolderCalls(spoolDir))
     await this.#removePieces(`${hostId.parse(host)}/`, Number.POSITIVE_INFINITY)
   }
 
