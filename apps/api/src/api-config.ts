@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { readStoreConfig, StoreConfigError } from '@ullage/artifact-store'
-import { redisAddress } from '@ullage/dump-job'
+import { decimalSetting, redisAddress, wholeNumberSetting } from '@ullage/dump-job'
 import { tracesEndpoint } from '@ullage/traces'
 import { z } from 'zod'
 import { authSettings, isLoopback, readAuthConfig } from './auth/auth-config.ts'
@@ -32,13 +32,8 @@ const listenAddress = z.string().transform((text, context): ListenAddress => {
 const environment = z.object({
   ULLAGE_REDIS_URL: redisAddress,
   ULLAGE_STATE_DIR: folder,
-  ULLAGE_RETENTION_DAYS: z.coerce.number().positive().max(36_500).optional(),
-  ULLAGE_RETENTION_MAX_BYTES: z.coerce
-    .number()
-    .int()
-    .positive()
-    .max(2 ** 53 - 1)
-    .optional(),
+  ULLAGE_RETENTION_DAYS: decimalSetting({ least: 0.001, most: 36_500 }).optional(),
+  ULLAGE_RETENTION_MAX_BYTES: wholeNumberSetting({ least: 1, most: Number.MAX_SAFE_INTEGER }).optional(),
   ULLAGE_API_LISTEN: listenAddress.default({ host: '127.0.0.1', port: 7070 }),
   ULLAGE_TRUSTED_PROXIES: trustedProxies.optional(),
   ...authSettings,

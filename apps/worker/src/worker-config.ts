@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { readStoreConfig, spoolFolder, StoreConfigError } from '@ullage/artifact-store'
-import { hostId, redisAddress } from '@ullage/dump-job'
+import { hostId, redisAddress, wholeNumberSetting } from '@ullage/dump-job'
 import { tracesEndpoint } from '@ullage/traces'
 import { z } from 'zod'
 import { watchAddress } from './watch-address.ts'
@@ -10,7 +10,6 @@ const folder = z
   .string()
   .min(1, 'expected the path of a folder')
   .transform((path) => resolve(path))
-const seconds = (least: number, most: number) => z.coerce.number().int().min(least).max(most)
 
 /** Little beside any dump's disk, and enough for logs and journals of others that write there to go on until somebody comes. */
 const DEFAULT_FREE_BYTES = 1024 ** 3
@@ -22,24 +21,14 @@ const environment = z.object({
   ULLAGE_GUESTS_DIR: folder,
   ULLAGE_STATE_DIR: folder,
   ULLAGE_GUARDIAN_SCOPE: z.enum(['session', 'systemd']).optional(),
-  ULLAGE_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(1),
-  ULLAGE_DUMP_THREADS: z.coerce.number().int().min(1).max(256).optional(),
-  ULLAGE_DUMP_MEMORY_BYTES: z.coerce
-    .number()
-    .int()
-    .min(0)
-    .max(2 ** 42)
-    .optional(),
-  ULLAGE_FREE_BYTES: z.coerce
-    .number()
-    .int()
-    .min(0)
-    .max(2 ** 50)
-    .default(DEFAULT_FREE_BYTES),
-  ULLAGE_FORGET_HOST_DAYS: z.coerce.number().int().min(1).max(3_650).default(30),
-  ULLAGE_LOCK_SECONDS: seconds(2, 3_600).default(30),
-  ULLAGE_SILENCE_SECONDS: seconds(10, 86_400).default(600),
-  ULLAGE_SHUTDOWN_SECONDS: seconds(1, 86_400).default(20),
+  ULLAGE_CONCURRENCY: wholeNumberSetting({ least: 1, most: 64 }).default(1),
+  ULLAGE_DUMP_THREADS: wholeNumberSetting({ least: 1, most: 256 }).optional(),
+  ULLAGE_DUMP_MEMORY_BYTES: wholeNumberSetting({ least: 0, most: 2 ** 42 }).optional(),
+  ULLAGE_FREE_BYTES: wholeNumberSetting({ least: 0, most: 2 ** 50 }).default(DEFAULT_FREE_BYTES),
+  ULLAGE_FORGET_HOST_DAYS: wholeNumberSetting({ least: 1, most: 3_650 }).default(30),
+  ULLAGE_LOCK_SECONDS: wholeNumberSetting({ least: 2, most: 3_600 }).default(30),
+  ULLAGE_SILENCE_SECONDS: wholeNumberSetting({ least: 10, most: 86_400 }).default(600),
+  ULLAGE_SHUTDOWN_SECONDS: wholeNumberSetting({ least: 1, most: 86_400 }).default(20),
   ULLAGE_WORKER_LISTEN: watchAddress.optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: tracesEndpoint.optional(),
   ULLAGE_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { wholeNumberSetting } from '@ullage/dump-job'
 import { z } from 'zod'
 import { readKeyFile } from './key-file.ts'
 import { Keyring, type WrappingKey } from './keyring.ts'
@@ -36,14 +37,9 @@ const environment = z.object({
   AWS_SECRET_ACCESS_KEY: nonEmpty.optional(),
   AWS_SESSION_TOKEN: nonEmpty.optional(),
   ULLAGE_S3_SSE: z.enum(['AES256', 'aws:kms']).optional(),
-  ULLAGE_S3_PART_BYTES: z.coerce
-    .number()
-    .int()
-    .min(5 * 1024 * 1024)
-    .max(2 ** 30)
-    .default(DEFAULT_PART_BYTES),
-  ULLAGE_S3_TIMEOUT_SECONDS: z.coerce.number().int().min(1).max(3600).default(60),
-  ULLAGE_S3_ATTEMPTS: z.coerce.number().int().min(1).max(20).default(5),
+  ULLAGE_S3_PART_BYTES: wholeNumberSetting({ least: 5 * 1024 * 1024, most: 2 ** 30 }).default(DEFAULT_PART_BYTES),
+  ULLAGE_S3_TIMEOUT_SECONDS: wholeNumberSetting({ least: 1, most: 3600 }).default(60),
+  ULLAGE_S3_ATTEMPTS: wholeNumberSetting({ least: 1, most: 20 }).default(5),
   ULLAGE_KEY_FILE: nonEmpty.optional(),
   ULLAGE_KEY_FILES_OLD: nonEmpty.optional(),
   ULLAGE_KMS_KEY_ID: z
@@ -52,7 +48,7 @@ const environment = z.object({
     .default('kms'),
   ULLAGE_KMS_WRAP_COMMAND: argv.optional(),
   ULLAGE_KMS_UNWRAP_COMMAND: argv.optional(),
-  ULLAGE_KMS_TIMEOUT_SECONDS: z.coerce.number().int().min(1).max(600).default(30),
+  ULLAGE_KMS_TIMEOUT_SECONDS: wholeNumberSetting({ least: 1, most: 600 }).default(30),
 })
 
 type Settings = z.infer<typeof environment>

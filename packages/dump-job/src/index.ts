@@ -70,5 +70,6 @@ export {
   type RedisServerAddress,
 } from './redis-address.ts'
 export { traceparent } from './traceparent.ts'
+export { decimalSetting, type NumberSettingOptions, wholeNumberSetting } from './number-setting.ts'
 export { removeStaleSocket } from './remove-stale-socket.ts'
 export { unlessAborted } from './unless-aborted.ts'

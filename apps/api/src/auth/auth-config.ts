@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { wholeNumberSetting } from '@ullage/dump-job'
 import { z } from 'zod'
 import type { TenantQuota } from '../tenant-quota.ts'
 import type { JwtSettings } from './jwt-tokens.ts'
@@ -24,12 +25,12 @@ export const authSettings = {
   ULLAGE_AUTH_JWKS_URL: jwksUrl.optional(),
   ULLAGE_AUTH_ISSUER: z.string().min(1).optional(),
   ULLAGE_AUTH_AUDIENCE: z.string().min(1).optional(),
-  ULLAGE_RATE_LIMIT: z.coerce.number().int().min(0).max(10_000_000).optional(),
-  ULLAGE_OPEN_RATE_LIMIT: z.coerce.number().int().min(0).max(10_000_000).optional(),
+  ULLAGE_RATE_LIMIT: wholeNumberSetting({ least: 0, most: 10_000_000 }).optional(),
+  ULLAGE_OPEN_RATE_LIMIT: wholeNumberSetting({ least: 0, most: 10_000_000 }).optional(),
   ULLAGE_AUDIT_FILE: file.optional(),
   ULLAGE_TENANTS_FILE: file.optional(),
-  ULLAGE_TENANT_DUMPS: z.coerce.number().int().min(0).optional(),
-  ULLAGE_TENANT_BYTES: z.coerce.number().int().min(0).optional(),
+  ULLAGE_TENANT_DUMPS: wholeNumberSetting({ least: 0, most: Number.MAX_SAFE_INTEGER }).optional(),
+  ULLAGE_TENANT_BYTES: wholeNumberSetting({ least: 0, most: Number.MAX_SAFE_INTEGER }).optional(),
   ULLAGE_AUTH_TENANT_CLAIM: z.string().min(1).max(200).default('tenant'),
 }
 const settings = z.object(authSettings)
