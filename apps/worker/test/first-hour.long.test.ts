@@ -11,6 +11,8 @@ const ERA = 'trixie'
 /** As the document has it. */
 const SOCKET = '/run/vm/web-1.qmp'
 const ADDRESS = 'http://127.0.0.1:7070'
+/** Lines that fail before the last ones leave nothing running. */
+const AT_THE_END = `trap 'echo "hour $HOUR"; kill $(jobs -p) $(cat "$HOUR/redis.pid") 2>/dev/null || true' EXIT`
 
 let guest: LabGuest
 let hour: string | undefined
@@ -28,7 +30,7 @@ test('the lines of the first hour lead to a dump that crash opens', async () => 
   const blocks = [...document.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block ?? '')
   expect(blocks.length).toBeGreaterThan(6)
   // The guest's socket is another one here, and so is a port that nobody else has.
-  const script = ['set -em', ...blocks, 'echo "hour $HOUR"'].join('\n')
+  const script = ['set -em', AT_THE_END, ...blocks].join('\n')
   const here = script.replaceAll(SOCKET, guest.qmpSocket).replaceAll(ADDRESS, 'http://127.0.0.1:17070')
   const child = spawn(
     'bash',
@@ -39,8 +41,8 @@ test('the lines of the first hour lead to a dump that crash opens', async () => 
     },
   )
   const [said, complained, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
-  expect([status, complained]).toEqual([0, expect.any(String)])
   hour = /^hour (\/tmp\/ullage-hour-\S+)$/m.exec(said)?.[1]
+  expect([status, complained]).toEqual([0, expect.any(String)])
   expect(said).toContain('"state":"succeeded"')
   expect(said).toMatch(/web-1\.vmcore: .*good/)
   const vmcore = `${hour}/web-1.vmcore`
