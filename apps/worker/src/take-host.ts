@@ -1,0 +1,71 @@
+import { access, constants } from 'node:fs/promises'
+import { join } from 'node:path'
+import { keepFinishedSeconds, makeFolder } from '@ullage/dump-job'
+import type { Logger } from 'pino'
+import { pruneFences } from './attempt-fence.ts'
+import { takeHostLock } from './host-lock.ts'
+import { type WorkerConfig, WorkerConfigError } from './worker-config.ts'
+
+/** Longer than a job stays in its queue: who begins it after that begins it anew. */
+const FENCES_KEPT_MS = 2 * keepFinishedSeconds * 1000
+
+/** What became of a guest that was found paused. */
+export interface AbandonedGuest {
+  /** As its hypervisor knows it: a socket, a domain. */
+  readonly guest: string
+  readonly outcome: string
+  readonly error?: unknown
+}
+
+export interface TakeHostOptions {
+  readonly config: WorkerConfig
+  readonly log: Logger
+  /** Resumes the guests that an earlier run of this host's worker left paused. */
+  readonly resumeAbandoned: (stateDir: string) => Promise<readonly AbandonedGuest[]>
+}
+
+/**
+ * Makes this process the only worker of its host until disposed, with the folders that it needs. Guests come first: one that was
+ * left paused waits for no folder that is not mounted. Throws WorkerConfigError.
+ */
+export async function takeHost({ config, log, resumeAbandoned }: TakeHostOptions): Promise<AsyncDisposable> {
+  const { host, stateDir, locksDir, guestsDir } = config
+  await makeFolderOf('ULLAGE_STATE_DIR', stateDir)
+  await using stack = new AsyncDisposableStack()
+  const lock = await takeHostLock(join(stateDir, 'worker.lock'))
+  if (!lock) {
+    throw new WorkerConfigError(
+      `expected to be the only worker with the state folder ${stateDir}, another one runs: stop it, or give each its own`,
+    )
+  }
+  stack.use(lock)
+  for (const { guest, outcome, error } of await resumeAbandoned(stateDir)) {
+    const what = 'an earlier run left this guest paused'
+    if (error === undefined) log.warn({ guest, outcome }, what)
+    else log.error({ guest, outcome, err: error }, what)
+  }
+  const { place } = config.store
+  if (place.kind === 'folder') await makeFolderOf('ULLAGE_ARTIFACTS_DIR', place.folder)
+  await makeFolderOf('ULLAGE_GUESTS_DIR', guestsDir, 'read')
+  const hostLock = await takeHostLock(join(locksDir, `${host}.worker`))
+  if (!hostLock) {
+    throw new WorkerConfigError(
+      `expected to be the only worker of host ${host} with the locks in ${locksDir}, another one runs, ` +
+        'with another state folder: stop it, or give each its own ULLAGE_HOST_ID',
+    )
+  }
+  stack.use(hostLock)
+  await pruneFences(locksDir, FENCES_KEPT_MS)
+  return stack.move()
+}
+
+/** Throws WorkerConfigError unless there is such a folder, or can be, that can be used for what it is for. */
+async function makeFolderOf(setting: string, folder: string, use: 'read' | 'write' = 'write'): Promise<void> {
+  try {
+    makeFolder(folder)
+    await access(folder, constants.R_OK | constants.X_OK | (use === 'write' ? constants.W_OK : 0))
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new WorkerConfigError(`${setting}: expected a folder that can be used: ${reason}`, { cause: error })
+  }
+}
