@@ -1,8 +1,9 @@
 import { changedChannel, dumpQueueName, type JobChanged, pagesQueueName, queuePrefix } from '@ullage/dump-job'
 import { Worker, type WorkerOptions } from 'bullmq'
 import { holdLock } from './hold-lock.ts'
-import { type DumpJobContext, runDumpJob, stopReasons } from './run-dump-job.ts'
+import { type DumpJobContext, putBack, runDumpJob, stopReasons } from './run-dump-job.ts'
 import { runPagesJob } from './run-pages-job.ts'
+import { TakingJobs } from './taking-jobs.ts'
 
 /** Starts of one job, retries and stalls together, before it is given up whatever the reasons were. */
 const MOST_STARTS = 10
@@ -11,6 +12,8 @@ export interface JobWorkers {
   /** Of BullMQ, one for each queue of this host. */
   readonly dumps: Worker
   readonly pages: Worker
+  /** Whether dumps are begun. */
+  readonly taking: TakingJobs
   /** Dumps that are made now. */
   readonly running: ReadonlySet<string>
   /** Whether jobs are taken and nobody asked for an end, and yet a queue is no longer read. */
@@ -59,6 +62,8 @@ export function makeJobWorkers(options: Omit<DumpJobContext, 'announce'>): JobWo
     async (job, token, signal) => {
       if (!job.id || !token || !signal) throw new Error('BullMQ gave a job without id, token or signal')
       const { id } = job
+      // It was asked for before it was known that none is to be begun.
+      if (taking.isHeldFor('drained')) return putBack(job, token)
       running.add(id)
       announce(id)
       const held = holdLock(job, { token, lockMs, lost: () => endLost(dumps, id), log })
@@ -72,6 +77,7 @@ export function makeJobWorkers(options: Omit<DumpJobContext, 'announce'>): JobWo
     },
     { ...common, concurrency: config.concurrency },
   )
+  const taking = new TakingJobs(dumps)
   const pages = new Worker(
     pagesQueueName(host),
     (job, _token, signal) => runPagesJob({ config, childModule, log }, job, signal ?? new AbortController().signal),
@@ -95,6 +101,7 @@ export function makeJobWorkers(options: Omit<DumpJobContext, 'announce'>): JobWo
   return {
     dumps,
     pages,
+    taking,
     running,
     get hasStopped() {
       return isConsuming && !ending && both.some((each) => !each.isRunning() && !each.isPaused())

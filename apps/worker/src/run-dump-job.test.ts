@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type ArtifactStore, type Attempt, StoreError } from '@ullage/artifact-store'
 import { dumpJob } from '@ullage/dump-job'
 import { type Job, WaitingError } from 'bullmq'
 import { pino } from 'pino'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { type DumpJobContext, runDumpJob, stopReasons } from './run-dump-job.ts'
 import { SpaceLedger } from './space-ledger.ts'
 import { readWorkerConfig } from './worker-config.ts'
@@ -29,7 +30,14 @@ function run(store: Partial<ArtifactStore>, signal = new AbortController().signa
   })
   const id = randomUUID()
   const data = dumpJob.parse({ schema: 'ullage.job/1', dump: id, guest: 'web-1', tenant: null, options: {} })
-  const job = { id, data, attemptsMade: 0, attemptsStarted: 1, moveToWait: async () => undefined }
+  const job = {
+    id,
+    data,
+    attemptsMade: 0,
+    attemptsStarted: 1,
+    moveToWait: async () => undefined,
+    extendLock: async () => 1,
+  }
   const context: Partial<DumpJobContext> = {
     config,
     redis: { exists: async () => 0 } as unknown as DumpJobContext['redis'],
@@ -76,8 +84,22 @@ test('a store that hangs while it removes an attempt does not keep the worker', 
     told = signal
     return hang(signal)
   }
-  await expect(run(attemptWith(remove))).rejects.toThrow('CHILD_DIED')
+  const stop = new AbortController()
+  const ended = run(attemptWith(remove), stop.signal)
+  await vi.waitUntil(() => told !== undefined, 20_000)
+  stop.abort(stopReasons.shutdown)
+  await expect(ended).rejects.toBeInstanceOf(WaitingError)
   expect(told?.aborted).toBe(true)
+})
+
+test('what an attempt left is removed also by a disk that takes its time', async () => {
+  let removed = false
+  const remove: Attempt['remove'] = async (signal) => {
+    await delay(3_000, undefined, { signal: signal as AbortSignal })
+    removed = true
+  }
+  await expect(run(attemptWith(remove))).rejects.toThrow('CHILD_DIED')
+  expect(removed).toBe(true)
 })
 
 test('what an attempt failed of is told, also when the store cannot remove what it left, which the log has', async () => {

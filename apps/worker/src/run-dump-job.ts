@@ -19,6 +19,7 @@ import { descriptorPath } from './guest-folder.ts'
 import { AttemptError, toJobError } from './job-failure.ts'
 import { lateSignal } from './late-signal.ts'
 import { relayProgress } from './relay-progress.ts'
+import { lockLost, renewLock } from './renew-lock.ts'
 import { runChild } from './run-child.ts'
 import type { SpaceLedger } from './space-ledger.ts'
 import { type AttemptTrace, traceAttempt } from './trace-attempt.ts'
@@ -27,8 +28,13 @@ import type { WorkerMetrics } from './worker-metrics.ts'
 
 /** How long a finished dump may still be published after its attempt was told to end, in milliseconds. */
 const PUBLISH_WITHIN_MS = 2_000
-/** How long a store may take to remove what an attempt left, in milliseconds; its next start removes the rest. */
-const REMOVE_WITHIN_MS = 2_000
+/**
+ * How long a store may take to remove what an attempt left, in milliseconds; the worker's next start removes the rest. Less where
+ * somebody waits for the end, or the store was not there a moment ago.
+ */
+const REMOVE_WITHIN_MS = { usually: 60_000, inHaste: 2_000 }
+/** Codes of a store that does not answer, and of a disk that did not while a guest stood still. */
+const STORE_AWAY: readonly (string | undefined)[] = ['STORE_UNAVAILABLE', 'TIMEOUT']
 
 /** Why a running job is told to end; what happens to the job differs. */
 export const stopReasons = { cancelled: 'cancelled', shutdown: 'shutdown', lockLost: 'lockLost' } as const
@@ -72,8 +78,7 @@ export async function runDumpJob(
       context.metrics.attempt('putBack')
       trace?.end('putBack')
       log.info('put back into the queue: the worker is ending')
-      await job.moveToWait(token)
-      throw new WaitingError()
+      return await putBack(job, token)
     }
     const failure = toJobError(signal.aborted ? endedBy(signal.reason, error) : error, attempt, job.failedReason)
     const { code } = failureOfReason(failure.message)
@@ -84,6 +89,12 @@ export async function runDumpJob(
     log.error({ attempt, reason: failure.message, final, ...(cause !== undefined && { cause }) }, 'the attempt failed')
     throw failure
   }
+}
+
+/** Puts a job back into the queue, in front. Throws what tells BullMQ so. */
+export async function putBack(job: Job, token: string): Promise<never> {
+  await job.moveToWait(token)
+  throw new WaitingError()
 }
 
 async function makeAttempt(
@@ -97,6 +108,9 @@ async function makeAttempt(
   const log = context.log.child({ guest: asked.guest })
   if (await context.redis.exists(cancelKey(asked.dump)))
     throw new AttemptError('CANCELLED', 'cancelled before it began')
+  // A Redis that takes no writes gives jobs away all the same.
+  const lock = { token, lockMs: config.lockMs, log }
+  await renewLock(job, { ...lock, signal })
   const earlier = await artifacts.report(asked.dump, signal)
   if (earlier) {
     log.info('already published by an attempt that could not say so')
@@ -110,6 +124,7 @@ async function makeAttempt(
   using space = context.space.claim()
   const attempt = await artifacts.begin(asked.dump, signal)
   const relay = relayProgress(job, (id) => context.announce(id), log)
+  let isStoreAway = false
   try {
     log.info({ options: asked.options, attempt: job.attemptsStarted }, 'dump begins')
     const answer = await runChild(
@@ -144,20 +159,31 @@ async function makeAttempt(
     if (answer.say !== 'dumped') throw new AttemptError('INTERNAL', `the dump process answered with ${answer.say}`)
     const late = lateSignal(signal, PUBLISH_WITHIN_MS)
     const report = await fence.pass(async () => {
-      await stillOurs(job, token, config.lockMs)
+      // Publication is what must not happen twice: the last look at the lock is just before it.
+      await renewLock(job, { ...lock, signal: late })
       return attempt.publish(answer.report, answer.delivered, late)
     }, late)
     context.metrics.published(asked.guest, report)
     trace?.published(report)
     log.info({ bytes: report.artifact.bytes, sha256: report.artifact.sha256 }, 'dump published')
     return dumpResult.parse(resultOfReport(report))
+  } catch (error) {
+    isStoreAway = STORE_AWAY.includes(codeOf(error))
+    throw error
   } finally {
     await relay.end()
+    const { usually, inHaste } = REMOVE_WITHIN_MS
+    const limits = [AbortSignal.timeout(isStoreAway ? inHaste : usually), lateSignal(signal, inHaste)]
     // What is left is removed by the next start; what became of the dump is already settled.
-    await attempt.remove(AbortSignal.timeout(REMOVE_WITHIN_MS)).catch((error: unknown) => {
+    await attempt.remove(AbortSignal.any(limits)).catch((error: unknown) => {
       log.warn({ err: error }, 'what the attempt left is still there')
     })
   }
+}
+
+function codeOf(error: unknown): string | undefined {
+  if (error instanceof AttemptError) return error.failure.code
+  return error instanceof StoreError ? error.code : undefined
 }
 
 function readJob(job: Job): DumpJob {
@@ -179,25 +205,8 @@ async function findDescriptor(guestsDir: string, guest: string): Promise<string>
   return path
 }
 
-/** Publication is what must not happen twice: the last look at the lock is just before it. */
-async function stillOurs(job: Job, token: string, lockMs: number): Promise<void> {
-  let held: number
-  try {
-    held = await job.extendLock(token, lockMs)
-  } catch (error) {
-    throw lockLost(error)
-  }
-  // A lock that is somebody else's, or gone, is no error to BullMQ: it answers 0.
-  if (held !== 1) throw lockLost()
-}
-
 /** What an attempt failed of that was told to end; what waited for the store has thrown the reason itself. */
 function endedBy(reason: unknown, error: unknown): unknown {
   if (reason === stopReasons.lockLost) return lockLost(error)
   return error === reason ? new AttemptError('CANCELLED', 'cancelled while it ran') : error
-}
-
-function lockLost(cause?: unknown): AttemptError {
-  const message = 'the queue gave this job away while it ran; what this attempt made is not published'
-  return new AttemptError('LOCK_LOST', message, cause === undefined ? {} : { cause })
 }

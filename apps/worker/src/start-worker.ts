@@ -7,6 +7,7 @@ import { Queue } from 'bullmq'
 import type { Logger } from 'pino'
 import { announceHost } from './announce-host.ts'
 import { type DescribedGuest, GuestFolder } from './guest-folder.ts'
+import { heedRefusedWrites } from './heed-refused-writes.ts'
 import { hearCancelOrders } from './hear-cancel-orders.ts'
 import { honourDrain } from './honour-drain.ts'
 import { makeJobWorkers } from './job-workers.ts'
@@ -75,7 +76,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
 
   const space = new SpaceLedger({ keepFreeBytes: config.keepFreeBytes })
   const jobs = makeJobWorkers({ config, redis, artifacts, childModule, log, metrics, space, traces })
-  const { dumps, pages, running } = jobs
+  const { dumps, pages, taking, running } = jobs
   // Whatever fails from here on ends what runs before Redis is left.
   stack.defer(() => jobs.close())
   stack.use(
@@ -96,19 +97,19 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
       log.warn({ jobs: reclaimed, queue: name }, 'taken back from a worker of this host that died')
   }
   await writeWorkerIds(stateDir, [dumps.id, pages.id])
-  const drain = await honourDrain({ redis, host, worker: dumps, log })
+  const drain = await honourDrain({ redis, host, taking, log })
   const queue = new Queue(dumpQueueName(host), { connection: redis, prefix: queuePrefix })
   queue.on('error', (error) => log.debug({ reason: error.message }, 'queue'))
   const watch = stack.use(
     watchConsumption({
-      // What waits on a drained host waits by order.
+      // What waits on a drained host waits by order, and a full Redis is no fault of this worker.
       waiting: async () => {
         const waiting = await queue.getJobCountByTypes('waiting', 'prioritized')
-        return drain.isDrained ? 0 : waiting
+        return taking.isHeld ? 0 : waiting
       },
       running: () => running.size,
       concurrency: config.concurrency,
-      paused: () => dumps.isPaused() && !drain.isDrained,
+      paused: () => dumps.isPaused() && !taking.isHeld,
       stopped: () => jobs.hasStopped,
     }),
   )
@@ -129,6 +130,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   // While it ends, orders to cancel are heard, and health is told.
   stack.defer(() => jobs.close())
   stack.use(drain)
+  stack.use(heedRefusedWrites({ redis, host, taking, log }))
   stack.use(
     await announceHost({
       redis,

@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
@@ -91,6 +92,22 @@ test('a drained host finishes what runs and begins nothing, also after its worke
   await service.untilState(queued.id, ['succeeded'])
   expect(await hosts()).toMatchObject([{ drainingSince: null }])
   expect((await service.request('/v1/hosts/h99/drain', { method: 'PUT' })).status).toBe(404)
+})
+
+test('a dump that is to be tried again waits as long as its host is drained', async () => {
+  service.describeDouble('later', 'unavailable', 'succeed')
+  await until('it is announced', async () => (await service.request('/v1/guests/later')).status === 200)
+  const dump = await service.dump({ guest: 'later' })
+  await until('its first attempt has failed', () => worker.log().includes('the double is away'))
+  await service.request('/v1/hosts/h1/drain', { method: 'PUT' })
+  // The second attempt is due after 2 s, and has been asked for by then.
+  await delay(6_000)
+  expect(await service.show(dump.id)).toMatchObject({ state: 'queued' })
+  const beginnings = () => worker.log().match(new RegExp(`"job":"${dump.id}"[^\n]*"dump begins"`, 'g'))?.length
+  expect(beginnings()).toBe(1)
+  await service.request('/v1/hosts/h1/drain', { method: 'DELETE' })
+  await service.untilState(dump.id, ['succeeded'])
+  expect(beginnings()).toBe(2)
 })
 
 test('a guest whose descriptor is gone is gone', async () => {

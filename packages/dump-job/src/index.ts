@@ -55,6 +55,7 @@ export {
   hostKey,
   hostsKey,
   hostTurnsKey,
+  hostWriteProbeKey,
   type JobChanged,
   jobChanged,
   pagesQueueName,

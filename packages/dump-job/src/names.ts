@@ -68,6 +68,11 @@ export function hostDrainKey(host: string): string {
   return `ullage:drain:${tagOf(host)}`
 }
 
+/** Redis string that nobody reads: that it is written tells the host's worker that Redis takes writes. */
+export function hostWriteProbeKey(host: string): string {
+  return `ullage:write-probe:${tagOf(host)}`
+}
+
 /** Redis hash: by class and tenant, the last turn that a dump got in the host's queue. */
 export function hostTurnsKey(host: string): string {
   return `ullage:turns:${tagOf(host)}`

@@ -54,9 +54,11 @@ fault(
     const { running, queued } = await bench.oneRunningOneQueued('slow', 'succeed')
     const limit = (bytes: string) => bench.redis.ask((client) => client.config('SET', 'maxmemory', bytes))
     await limit('1')
-    await delay(5_000)
+    // All tries of a dump would have been used up by then.
+    await delay(20_000)
     await limit('0')
     await bench.service.untilState(running.id, ['succeeded'])
-    await bench.service.untilState(queued.id, ['succeeded'])
+    const { attempts } = await bench.service.untilState(queued.id, ['succeeded'])
+    expect(attempts).toBe(1)
   },
 )

@@ -1,0 +1,54 @@
+import { hostWriteProbeKey } from '@ullage/dump-job'
+import { type RedisClient, writeRefusalOf } from '@ullage/redis-connection'
+import type { Logger } from 'pino'
+import { lookRegularly } from './look-regularly.ts'
+import type { TakingJobs } from './taking-jobs.ts'
+
+/** How often a write is tried, in milliseconds. */
+const LOOK_EVERY_MS = 2_000
+/** How long what is written is kept, in milliseconds. Nobody reads it. */
+const KEPT_MS = 10_000
+
+export interface HeedRefusedWritesOptions {
+  readonly redis: RedisClient
+  readonly host: string
+  readonly taking: TakingJobs
+  readonly log: Logger
+}
+
+/**
+ * Has the worker take jobs only while Redis takes writes, until disposed: a full one gives jobs away, and renews no lock. Reads,
+ * and the end of a job, it goes on to answer.
+ */
+export function heedRefusedWrites({ redis, host, taking, log }: HeedRefusedWritesOptions): Disposable {
+  const look = async () => {
+    const code = await refusalOfWrite(redis, host)
+    const held = taking.isHeldFor('redisTakesNoWrites')
+    if (code !== undefined && !held) {
+      await taking.hold('redisTakesNoWrites')
+      log.error(
+        { code },
+        'redis takes no writes: no dump is begun, and what is finished is published when it does again',
+      )
+    }
+    if (code === undefined && held) {
+      await taking.release('redisTakesNoWrites')
+      log.info('redis takes writes again')
+    }
+  }
+  return lookRegularly(look, {
+    everyMs: LOOK_EVERY_MS,
+    failed: (error) => log.warn({ reason: String(error) }, 'it could not be told whether redis takes writes'),
+  })
+}
+
+async function refusalOfWrite(redis: RedisClient, host: string): Promise<string | undefined> {
+  try {
+    await redis.set(hostWriteProbeKey(host), '', 'PX', KEPT_MS)
+    return undefined
+  } catch (error) {
+    const code = writeRefusalOf(error)
+    if (code === undefined) throw error
+    return code
+  }
+}
