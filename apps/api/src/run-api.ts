@@ -1,4 +1,4 @@
-import { endProcess } from '@ullage/native'
+import { endProcess } from '@ullage/native/end-process'
 import { pino } from 'pino'
 import { ApiConfigError, readApiConfig } from './api-config.ts'
 import { secretPaths } from './secret-paths.ts'

@@ -1,3 +1,4 @@
+import { endProcess } from '@ullage/native/end-process'
 import manifest from '../package.json' with { type: 'json' }
 import { EXIT, exitFor } from './exit-status.ts'
 import { HelpRequest, UsageError } from './usage-error.ts'
@@ -47,12 +48,15 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<void> 
 /** How long what runs has to end after a signal, in milliseconds; serve may have to put its jobs back. */
 const HEEDED_WITHIN_MS = process.argv[2] === 'serve' ? 90_000 : 10_000
 
+/** How long what was begun has to end by itself after a failure, in milliseconds: a file system that hangs never does. */
+const ENDED_WITHIN_MS = 1_000
+
 const abort = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {
     abort.abort(new DOMException(`received ${name}`, 'AbortError'))
     // What does not heed the signal (a file system that hangs) must not keep the process: the guardian lets the guest run.
-    setTimeout(() => process.exit(EXIT.interrupted), HEEDED_WITHIN_MS).unref()
+    setTimeout(() => endProcess(EXIT.interrupted), HEEDED_WITHIN_MS).unref()
   })
 }
 // A reader that closes its end of the pipe (`| head`) wants no more; that is no failure of ours.
@@ -77,4 +81,8 @@ function fail(error: unknown): void {
   const { status, message } = exitFor(error)
   process.stderr.write(`ullage: ${message}\n`)
   process.exitCode = status
+  // Nothing that goes on now is waited for, but who reads what was said.
+  setInterval(() => {
+    if (process.stdout.writableLength + process.stderr.writableLength === 0) endProcess(status)
+  }, ENDED_WITHIN_MS).unref()
 }

@@ -1,4 +1,4 @@
-import { endProcess } from '@ullage/native'
+import { endProcess } from '@ullage/native/end-process'
 import { redisSecretPaths } from '@ullage/redis-connection'
 import { type DestinationStream, pino } from 'pino'
 import { startWorker, type StartWorkerOptions } from './start-worker.ts'
