@@ -27,6 +27,9 @@ export class SmallDisk implements Disposable {
     const file = openSync(this.#filler, 'a')
     try {
       while (this.freeBytes > leaveBytes) writeSync(file, CHUNK, 0, Math.min(CHUNK.length, this.freeBytes - leaveBytes))
+    } catch (error) {
+      // What was free has been taken by somebody else meanwhile.
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error
     } finally {
       closeSync(file)
     }
