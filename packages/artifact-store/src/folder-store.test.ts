@@ -161,6 +161,22 @@ test.skipIf(!isRoot)('a user of the folder’s group alone removes what root pub
   expect(readdirSync(join(path, '.partial/h1'))).toEqual([])
 })
 
+test.each([
+  ['is empty', ''],
+  ['ends in the middle', '{"schema": "ullage.rep'],
+  ['says what no report says', '{"schema": "ullage.report/1"}'],
+])('a report that %s is damaged, and its dump can be removed', async (_, text) => {
+  mkdirSync(join(path, dump))
+  writeFileSync(join(path, dump, publishedFiles.report), text)
+  await expect(folder.report(dump)).rejects.toMatchObject({
+    name: 'StoreError',
+    code: 'STORE_CORRUPT',
+    message: expect.stringContaining(`${dump}/report.json`),
+  })
+  await folder.remove(dump)
+  expect(await folder.report(dump)).toBeUndefined()
+})
+
 test('a folder that hangs is unavailable, each question of it ends in time, and the rest of the process works', async () => {
   const store = storeOf('h1', 300)
   const dumps = [randomUUID(), randomUUID(), randomUUID()]
