@@ -215,3 +215,49 @@ test('answers that come slowly hold up content alone, and who waits for a piece 
   expect(await reads).toEqual(Array.from({ length: 50 }, () => ({ status: 'rejected', reason: 'enough' })))
   expect(performance.now() - begun).toBeLessThan(20_000)
 })
+
+/** A listing as S3 makes it of these keys: with `delimiter` of what is up to it alone. */
+function listing(keys: Iterable<string>, query: URLSearchParams): string {
+  const prefix = query.get('prefix') ?? ''
+  const found = [...keys].filter((key) => key.startsWith(prefix))
+  const folders = new Set(found.map((key) => `${prefix}${key.slice(prefix.length).split('/')[0]}/`))
+  const each = query.has('delimiter')
+    ? [...folders].map((folder) => `<CommonPrefixes><Prefix>${folder}</Prefix></CommonPrefixes>`)
+    : found.map(
+        (key) => `<Contents><Key>${key}</Key><Size>1</Size><LastModified>${ago(3 * day)}</LastModified></Contents>`,
+      )
+  return `<ListBucketResult><IsTruncated>false</IsTruncated>${each.join('')}</ListBucketResult>`
+}
+
+/** A server with these objects, which have no content. */
+function storeWith(objects: Set<string>) {
+  return storeAt(({ method, url = '' }, to) => {
+    const { pathname, searchParams } = new URL(url, 'http://s3')
+    const key = pathname.replace(/^\/bucket\/?/, '')
+    if (method === 'DELETE') return void to.writeHead(objects.delete(key) ? 204 : 404).end()
+    if (key) return void to.writeHead(objects.has(key) ? 200 : 404).end()
+    to.writeHead(200, { 'content-type': 'application/xml' })
+    to.end(searchParams.has('uploads') ? none.uploads : listing(objects, searchParams))
+  })
+}
+
+test('a dump whose report is damaged can be removed, and no other goes with it', async () => {
+  const [dump, other] = [randomUUID(), randomUUID()]
+  const others = [`dumps/${other}.json`, `hosts/h1/${other}/a.vmcore`, `hosts/h2/${other}/${dump}.vmcore`]
+  const objects = new Set([`dumps/${dump}.json`, `hosts/h1/${dump}/a.vmcore`, `hosts/h2/${dump}/b.vmcore`, ...others])
+  await using at = await storeWith(objects)
+  await expect(at.store.report(dump)).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
+  await at.store.remove(dump)
+  expect([...objects]).toEqual(others)
+  await at.store.remove(dump)
+  expect(await at.store.report(dump)).toBeUndefined()
+})
+
+test('what a damaged report may have named is no orphan, and what nobody named is one all the same', async () => {
+  const [dump, dead] = [randomUUID(), randomUUID()]
+  const kept = [`dumps/${dump}.json`, `hosts/h1/${dump}/a.vmcore`, `hosts/h1/${dump}/b.vmcore`]
+  const objects = new Set([...kept, `hosts/h1/${dead}/c.vmcore`])
+  await using at = await storeWith(objects)
+  expect(await at.store.removeOrphans(day)).toBe(1)
+  expect([...objects]).toEqual(kept)
+})
