@@ -11,7 +11,7 @@ const told: Readonly<Record<string, readonly string[] | 'all'>> = {
   DumpError: ['INVALID_OPTION', 'OUTPUT_EXISTS', 'OUTPUT_NOT_WRITABLE', 'KEXEC_UNKNOWN'],
   OfflineError: ['INVALID', 'GUEST_NOT_FOUND'],
   VmcoreError: ['UNREADABLE', 'NOT_A_VMCORE'],
-  StoreError: ['KEY_REFUSED', 'KEY_UNKNOWN', 'OUTPUT_EXISTS'],
+  StoreError: ['KEY_REFUSED', 'KEY_UNKNOWN', 'UNREADABLE', 'OUTPUT_EXISTS', 'OUTPUT_NOT_WRITABLE'],
   CodecError: [],
   ServeError: ['INVALID'],
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import {
   mkdirSync,
   mkdtempSync,
@@ -14,6 +14,7 @@ import {
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Keyring, readKeyFile, startDelivery } from '@ullage/artifact-store'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type CallResult, runUllage } from './run-ullage.ts'
 
@@ -153,6 +154,32 @@ describe('an output', () => {
     } finally {
       execFileSync('umount', [small])
     }
+  })
+})
+
+describe('decrypt', () => {
+  const keyFile = join(folder, 'decrypt-key')
+  const sealed = join(folder, 'sealed.vmcore')
+  beforeAll(async () => {
+    writeFileSync(keyFile, randomBytes(32), { mode: 0o600 })
+    writeFileSync(join(folder, 'plain.vmcore'), 'of a guest')
+    execFileSync('mkfifo', [join(folder, 'fifo.vmcore')])
+    const sealing = await new Keyring([readKeyFile(keyFile)]).newSealing(randomUUID())
+    if (!sealing) throw new Error('nothing is encrypted with this key')
+    await using delivery = await startDelivery({ kind: 'seal', path: sealed, sealing })
+    await delivery.finish(join(folder, 'plain.vmcore'))
+  })
+
+  test.each([
+    ['a file that is not there', 'absent.vmcore', 'out.vmcore', /absent\.vmcore cannot be read: there is no such file/],
+    ['a file in what is no folder', 'ram.raw/x', 'out.vmcore', /ram\.raw\/x cannot be read: there is no such file/],
+    ['a folder', 'a-folder', 'out.vmcore', /a-folder is no regular file/],
+    ['a FIFO', 'fifo.vmcore', 'out.vmcore', /fifo\.vmcore is no regular file/],
+    ['an output in a folder that is not there', 'sealed.vmcore', 'no/x', /no\/x cannot be written: the folder .*no is/],
+    ['an output in what is no folder', 'sealed.vmcore', 'ram.raw/x', /x cannot be written: .*ram\.raw is no folder/],
+    ['an output that exists', 'sealed.vmcore', 'existing.vmcore', /existing\.vmcore exists; nothing is overwritten/],
+  ])('%s ends with status 2', async (_, from, to, message) => {
+    expectRefusal(await run('decrypt', join(folder, from), '-o', join(folder, to), '--key-file', keyFile), 2, message)
   })
 })
 

@@ -69,3 +69,31 @@ test('an abort ends the waiting for an answer and for a turn, and takes no turn 
   await expect.poll(() => putAway).toEqual(['late'])
   expect(await calls.ask(async () => 'again')).toBe('again')
 })
+
+test('calls that may take long leave a turn to the others, also while one of them is overdue', async () => {
+  const calls = new FolderCalls('/dumps', { mostUnderWay: 2, answerWithinMs: 10_000 })
+  const long = [asked<string>(), asked<string>(), asked<string>()]
+  const answers = long.map(({ call }) => calls.ask(call, { withinMs: 200 }))
+  // Made while others wait, and ended before they have taken too long.
+  expect(await Promise.all([1, 2, 3].map((each) => calls.ask(async () => each)))).toEqual([1, 2, 3])
+  expect(await Promise.allSettled(answers)).toMatchObject(
+    long.map(() => ({ reason: { code: 'STORE_UNAVAILABLE', message: expect.stringContaining('within 0.2 s') } })),
+  )
+  // One of them was made and hangs: no other is, and all else goes on.
+  await expect(calls.ask(async () => 'never', { withinMs: 200 })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+  expect(await calls.ask(async () => 'answer')).toBe('answer')
+  for (const { resolve } of long) resolve('late')
+  await expect.poll(() => calls.ask(async () => 'again', { withinMs: 200 }).catch(() => undefined)).toBe('again')
+})
+
+test('a long call that waits for its turn gives up what it has when it is to end', async () => {
+  const calls = new FolderCalls('/dumps', { mostUnderWay: 1, answerWithinMs: 10_000 })
+  const slow = asked<string>()
+  const first = calls.ask(slow.call)
+  await expect(calls.ask(async () => 'never', { withinMs: 200, signal: AbortSignal.timeout(50) })).rejects.toThrow(
+    'timeout',
+  )
+  slow.resolve('answer')
+  expect(await first).toBe('answer')
+  expect(await calls.ask(async () => 'again', { withinMs: 200 })).toBe('again')
+})

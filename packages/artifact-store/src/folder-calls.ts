@@ -1,5 +1,6 @@
 import { unlessAborted } from '@ullage/dump-job'
 import { StoreError } from './store-error.ts'
+import { type Turn, Turns } from './turns.ts'
 
 /**
  * Calls of one folder that are under way at once. Each keeps one of libuv's threads, 4 unless told otherwise, until the file
@@ -17,7 +18,7 @@ export interface FolderCallsOptions {
 export interface CallOptions<T> {
   /** Ends the waiting; its reason is thrown. */
   readonly signal?: AbortSignal | undefined
-  /** Instead of the folder's own limit, in milliseconds. */
+  /** Of a call that may take longer than the folder's own limit, in milliseconds: such calls leave a turn to the others. */
   readonly withinMs?: number | undefined
   /** Given an answer that came when nobody waited for it any more. Does not throw. */
   readonly late?: ((answer: T) => void) | undefined
@@ -25,80 +26,61 @@ export interface CallOptions<T> {
 
 /**
  * Calls of the file system that a folder is on, which may hang as a network's does: no call can be taken back, so few are
- * under way at once, and whoever waits for one waits no longer than its limit.
+ * under way at once, fewer that may take long, and whoever waits for one waits no longer than its limit once it is made.
  */
 export class FolderCalls {
   readonly #folder: string
-  readonly #mostUnderWay: number
   readonly #answerWithinMs: number
-  readonly #waiting = new Set<PromiseWithResolvers<void>>()
-  #underWay = 0
-  /** Of those under way, how many nobody waits for any more since they took too long. */
-  #overdue = 0
+  readonly #turns: Turns
+  /** Of calls that may take long, besides. */
+  readonly #longTurns: Turns
 
   constructor(
     folder: string,
     { mostUnderWay = MOST_UNDER_WAY, answerWithinMs = ANSWER_WITHIN_MS }: FolderCallsOptions = {},
   ) {
     this.#folder = folder
-    this.#mostUnderWay = mostUnderWay
     this.#answerWithinMs = answerWithinMs
+    this.#turns = new Turns(mostUnderWay)
+    this.#longTurns = new Turns(Math.max(1, mostUnderWay - 1))
   }
 
   /**
    * Makes the call when it is its turn. Throws StoreError STORE_UNAVAILABLE when it is not answered in time, and at once
    * while all calls that may be under way are overdue.
    */
-  async ask<T>(call: () => Promise<T>, { signal, withinMs, late }: CallOptions<T> = {}): Promise<T> {
-    signal?.throwIfAborted()
-    await this.#turn(signal)
-    return unlessAborted(this.#answer(call, withinMs ?? this.#answerWithinMs, late), signal, late)
-  }
-
-  async #turn(signal: AbortSignal | undefined): Promise<void> {
-    if (this.#underWay < this.#mostUnderWay) {
-      this.#underWay++
-      return
-    }
-    if (this.#overdue === this.#mostUnderWay) throw this.#silent(this.#answerWithinMs)
-    const turn = Promise.withResolvers<void>()
-    this.#waiting.add(turn)
+  async ask<T>(call: () => Promise<T>, options: CallOptions<T> = {}): Promise<T> {
+    const { signal, withinMs = this.#answerWithinMs, late } = options
+    const silent = () => this.#silent(withinMs)
+    const turns: Turn[] = []
     try {
-      await unlessAborted(turn.promise, signal, () => this.#giveTurn())
-    } finally {
-      this.#waiting.delete(turn)
+      if (options.withinMs !== undefined) turns.push(await this.#longTurns.take(silent, signal))
+      turns.push(await this.#turns.take(silent, signal))
+    } catch (error) {
+      for (const turn of turns) turn.give()
+      throw error
     }
+    return unlessAborted(this.#answer(call, { turns, withinMs, late }), signal, late)
   }
 
-  #answer<T>(call: () => Promise<T>, withinMs: number, late: CallOptions<T>['late']): Promise<T> {
+  #answer<T>(
+    call: () => Promise<T>,
+    { turns, withinMs, late }: { turns: readonly Turn[]; withinMs: number; late: CallOptions<T>['late'] },
+  ): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     let isOverdue = false
     const limit = setTimeout(() => {
       isOverdue = true
-      this.#overdue++
       reject(this.#silent(withinMs))
-      if (this.#overdue < this.#mostUnderWay) return
-      for (const turn of this.#waiting) turn.reject(this.#silent(withinMs))
+      for (const turn of turns) turn.markOverdue()
     }, withinMs)
     call()
       .then((answer) => (isOverdue ? late?.(answer) : resolve(answer)), reject)
       .finally(() => {
         clearTimeout(limit)
-        if (isOverdue) this.#overdue--
-        this.#giveTurn()
+        for (const turn of turns) turn.give()
       })
     return promise
-  }
-
-  /** What a call had that has been answered goes to who has waited longest. */
-  #giveTurn(): void {
-    const [next] = this.#waiting
-    if (!next) {
-      this.#underWay--
-      return
-    }
-    this.#waiting.delete(next)
-    next.resolve()
   }
 
   #silent(withinMs: number): StoreError {

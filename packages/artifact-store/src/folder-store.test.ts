@@ -24,6 +24,17 @@ import { reportOf } from '../test/report-of.ts'
 import { FolderStore } from './folder-store.ts'
 import { Keyring } from './keyring.ts'
 
+/** Files that are opened as if the file system hung; a FIFO is not, where a regular file is needed. */
+const neverOpened = vi.hoisted(() => new Set<unknown>())
+vi.mock(import('node:fs/promises'), async (load) => {
+  const actual = await load()
+  const open: typeof actual.open = (...asked) =>
+    neverOpened.has(asked[0]) ? new Promise(() => undefined) : actual.open(...asked)
+  return { ...actual, open }
+})
+
+const SOCKET = 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])'
+
 let path: string
 let folder: FolderStore
 const dump = randomUUID()
@@ -161,6 +172,22 @@ test.skipIf(!isRoot)('a user of the folder’s group alone removes what root pub
   expect(readdirSync(join(path, '.partial/h1'))).toEqual([])
 })
 
+test.each([
+  ['is empty', ''],
+  ['ends in the middle', '{"schema": "ullage.rep'],
+  ['says what no report says', '{"schema": "ullage.report/1"}'],
+])('a report that %s is damaged, and its dump can be removed', async (_, text) => {
+  mkdirSync(join(path, dump))
+  writeFileSync(join(path, dump, publishedFiles.report), text)
+  await expect(folder.report(dump)).rejects.toMatchObject({
+    name: 'StoreError',
+    code: 'STORE_CORRUPT',
+    message: expect.stringContaining(`${dump}/report.json`),
+  })
+  await folder.remove(dump)
+  expect(await folder.report(dump)).toBeUndefined()
+})
+
 test('a folder that hangs is unavailable, each question of it ends in time, and the rest of the process works', async () => {
   const store = storeOf('h1', 300)
   const dumps = [randomUUID(), randomUUID(), randomUUID()]
@@ -176,8 +203,22 @@ test('a folder that hangs is unavailable, each question of it ends in time, and 
 })
 
 test('an artifact that hangs is unavailable', async () => {
-  makeHungDump(dump, publishedFiles.artifact)
+  mkdirSync(join(path, dump))
+  neverOpened.add(join(path, dump, publishedFiles.artifact))
   await expect(storeOf('h1', 200).open(dump)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+})
+
+test.each<[string, (artifact: string) => unknown]>([
+  ['a FIFO', (artifact) => execFileSync('mkfifo', [artifact])],
+  ['a folder', (artifact) => mkdirSync(artifact)],
+  ['a socket', (artifact) => execFileSync('python3', ['-c', SOCKET, artifact])],
+])('an artifact that is %s is damaged, and nobody waits for it', async (_, make) => {
+  mkdirSync(join(path, dump))
+  make(join(path, dump, publishedFiles.artifact))
+  await expect(storeOf('h1').open(dump)).rejects.toMatchObject({
+    code: 'STORE_CORRUPT',
+    message: `${join(path, dump)}/vmcore is no regular file`,
+  })
 })
 
 test('who waits for a folder that hangs hears that it is to end', async () => {

@@ -8,6 +8,7 @@ import { ANSWER_WITHIN_MS, FolderCalls } from './folder-calls.ts'
 import type { Keyring } from './keyring.ts'
 import { makeSharedFolder } from './make-shared-folder.ts'
 import { openStored } from './open-sealed.ts'
+import { StoreError } from './store-error.ts'
 import { openStoredFile } from './stored-file.ts'
 
 const PARTIAL = '.partial'
@@ -65,7 +66,14 @@ export class FolderStore implements ArtifactStore {
   async report(dump: string, signal?: AbortSignal): Promise<PublishedReport | undefined> {
     const path = this.#path(dump, publishedFiles.report)
     const text = await this.#calls.ask(() => readFile(path, 'utf8').catch(missing), { signal })
-    return text === undefined ? undefined : dumpReport.parse(JSON.parse(text))
+    if (text === undefined) return undefined
+    try {
+      return dumpReport.parse(JSON.parse(text))
+    } catch (cause) {
+      throw new StoreError('STORE_CORRUPT', `expected the report of dump ${dump} in ${path}, found what is none`, {
+        cause,
+      })
+    }
   }
 
   async open(dump: string): Promise<OpenArtifact | undefined> {

@@ -173,6 +173,22 @@ test('a file is decrypted once, whole, and never over another', async () => {
   await expect(decryptFile(keyFile, join(folder, 'no'), { keys })).rejects.toThrow(/is not encrypted/)
 })
 
+test('an output that cannot be written is said to be so, and nothing is left', async () => {
+  const { sealed } = await seal(randomBytes(10))
+  for (const [output, message] of [
+    [join(folder, 'none', 'out'), `the folder ${join(folder, 'none')} is not there`],
+    [join(keyFile, 'out'), `${keyFile} is no folder`],
+    [join(folder, 'x'.repeat(250)), 'ENAMETOOLONG'],
+  ] as const) {
+    await expect(decryptFile(sealed, output, { keys })).rejects.toMatchObject({
+      name: 'StoreError',
+      code: 'OUTPUT_NOT_WRITABLE',
+      message: expect.stringContaining(`${output} cannot be written: ${message}`),
+    })
+  }
+  expect(readdirSync(folder).filter((name) => name.includes('partial'))).toEqual([])
+})
+
 test('after a rotation old artifacts are read with the old key, new ones are sealed with the new one', async () => {
   const newer = readKeyFile(newKeyFile())
   const both = new Keyring([newer, readKeyFile(keyFile)])

@@ -1,4 +1,6 @@
+import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
+import { codeOf } from './files.ts'
 import type { FolderCalls } from './folder-calls.ts'
 import { StoreError } from './store-error.ts'
 import type { StoredBytes } from './stored-bytes.ts'
@@ -17,13 +19,22 @@ export async function openStoredFile(path: string, calls: FolderCalls): Promise<
 }
 
 async function openSized(path: string): Promise<{ file: FileHandle; sizeBytes: number }> {
-  const file = await open(path, 'r')
+  // Without O_NONBLOCK opening a FIFO waits for a writer, for ever.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause: unknown) => {
+    throw codeOf(cause) === 'ENXIO' ? special(path, cause) : cause
+  })
   try {
-    return { file, sizeBytes: (await file.stat()).size }
+    const found = await file.stat()
+    if (!found.isFile()) throw special(path)
+    return { file, sizeBytes: found.size }
   } catch (error) {
     await file.close()
     throw error
   }
+}
+
+function special(path: string, cause?: unknown): StoreError {
+  return new StoreError('STORE_CORRUPT', `${path} is no regular file`, { cause })
 }
 
 /** Of a file that was only read there is nothing to lose. */

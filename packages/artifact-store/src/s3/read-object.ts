@@ -2,6 +2,7 @@ import { type GetObjectCommandOutput, GetObjectCommand, HeadObjectCommand } from
 import { Readable } from 'node:stream'
 import { StoreError } from '../store-error.ts'
 import type { StoredBytes } from '../stored-bytes.ts'
+import { PieceTaker } from './piece-taker.ts'
 import type { S3Connection } from './s3-connection.ts'
 import { isNotFound, statusOf } from './s3-errors.ts'
 
@@ -33,28 +34,29 @@ interface Range {
   readonly signal: AbortSignal | undefined
 }
 
-/** A range of one object, as it is taken. What is cut off or hangs is asked for again, from where it stopped. */
+/**
+ * A range of one object, in pieces: each is taken from the store as fast as that gives it, so that no connection waits for who
+ * reads. What is cut off or hangs is asked for again, from where it stopped.
+ */
 async function* readRange(
   s3: S3Connection,
   { key, etag, startByte, endByte, signal }: Range,
 ): AsyncGenerator<Uint8Array> {
+  using share = s3.shareMemory()
   let at = startByte
   for (let failures = 0; at < endByte; ) {
-    const body = await getFrom(s3, { key, etag, startByte: at, endByte, signal })
-    try {
-      for (;;) {
-        const piece = await nextPiece(body, s3.place.timeoutMs)
-        if (piece === undefined) break
-        at += piece.length
-        failures = 0
-        yield piece
-      }
-    } finally {
-      body.destroy()
+    const pieceEnd = Math.min(endByte, at + share.bytes)
+    const body = await getFrom(s3, { key, etag, startByte: at, endByte: pieceEnd, signal })
+    using piece = new PieceTaker(body, { mostBytes: pieceEnd - at, timeoutMs: s3.place.timeoutMs })
+    for (;;) {
+      const bytes = await piece.next(signal)
+      if (bytes === undefined) break
+      at += bytes.length
+      failures = 0
+      if (at > pieceEnd) throw new StoreError('STORE_CORRUPT', `object ${key}: more came than was asked for`)
+      yield bytes
     }
-    signal?.throwIfAborted()
-    if (at > endByte) throw new StoreError('STORE_CORRUPT', `object ${key}: more came than was asked for`)
-    if (at < endByte && ++failures >= s3.place.attempts) {
+    if (at < pieceEnd && ++failures >= s3.place.attempts) {
       throw new StoreError(
         'STORE_UNAVAILABLE',
         `object ${key} is cut off at byte ${at}, again and again; expected ${endByte} bytes`,
@@ -74,34 +76,14 @@ async function getFrom(s3: S3Connection, { key, etag, startByte, endByte, signal
   try {
     answer = await s3.ask(
       `object ${key} could not be read`,
-      // The time limit is for the answer to begin: `ask` is over then. The body has one for each piece.
+      // The time limit is for the answer to begin: `ask` is over then. The body has one between two of its chunks.
       (client, abortSignal) => client.send(get, { abortSignal }),
-      { signal, expected: (error) => statusOf(error) === 412 || statusOf(error) === 404 },
+      { signal, isContent: true, expected: (error) => statusOf(error) === 412 || statusOf(error) === 404 },
     )
   } catch (error) {
     if (statusOf(error) === undefined) throw error
     throw new StoreError('STORE_CORRUPT', `object ${key} changed or went away while it was read`, { cause: error })
   }
   if (!(answer.Body instanceof Readable)) throw new StoreError('STORE_REFUSED', `object ${key} came without a body`)
-  // What goes wrong with it is seen when the next piece is asked for.
-  answer.Body.on('error', () => undefined)
   return answer.Body
-}
-
-/** The next piece; undefined at the end, when the connection is cut off, and when nothing came for so long. */
-async function nextPiece(body: Readable, timeoutMs: number): Promise<Uint8Array | undefined> {
-  for (;;) {
-    const piece: unknown = body.read()
-    if (piece instanceof Uint8Array) return piece
-    if (body.readableEnded || body.destroyed || body.errored) return undefined
-    const overdue = setTimeout(() => body.destroy(), timeoutMs)
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        for (const name of ['readable', 'end', 'close', 'error']) body.off(name, done)
-        resolve()
-      }
-      for (const name of ['readable', 'end', 'close', 'error']) body.on(name, done)
-    })
-    clearTimeout(overdue)
-  }
 }

@@ -5,30 +5,49 @@ import type { S3Place } from './s3-place.ts'
 
 const FIRST_DELAY_MS = 200
 const MOST_DELAY_MS = 10_000
+/** Bytes that are in memory for all who read content, of which each has its share; and what a share is at least and at most. */
+const READ_AHEAD_BYTES = 32 << 20
+const SHARE_BYTES = { least: 256 << 10, most: 16 << 20 }
 
-/** One S3-compatible store. Requests are tried `attempts` times, each with a time limit; what it refuses is not tried again. */
+/** What one reader may have in memory, as long as it reads. */
+export interface MemoryShare extends Disposable {
+  /** As of now: less while more read. */
+  readonly bytes: number
+}
+
+/**
+ * One S3-compatible store. Requests are tried `attempts` times, each with a time limit; what it refuses is not tried again.
+ * Content of artifacts comes by connections of its own, so that much of it holds up no other request.
+ */
 export class S3Connection implements Disposable {
   readonly place: S3Place
   readonly #client: S3Client
+  readonly #contentClient: S3Client
+  #readers = 0
 
   constructor(place: S3Place) {
     this.place = place
-    const { sessionToken, ...credentials } = place.credentials
-    this.#client = new S3Client({
-      region: place.region,
-      forcePathStyle: place.pathStyle,
-      credentials: { ...credentials, ...(sessionToken !== undefined && { sessionToken }) },
-      // Tries, time limits and checksums are ours: every server knows those that are sent here.
-      maxAttempts: 1,
-      requestChecksumCalculation: 'WHEN_REQUIRED',
-      responseChecksumValidation: 'WHEN_REQUIRED',
-      requestHandler: { connectionTimeout: Math.min(place.timeoutMs, 10_000) },
-      ...(place.endpoint !== undefined && { endpoint: place.endpoint }),
-    })
+    this.#client = clientOf(place)
+    this.#contentClient = clientOf(place)
   }
 
   get bucket(): { Bucket: string } {
     return { Bucket: this.place.bucket }
+  }
+
+  /** For one who reads content. */
+  shareMemory(): MemoryShare {
+    this.#readers++
+    const bytes = () =>
+      Math.max(SHARE_BYTES.least, Math.min(SHARE_BYTES.most, Math.floor(READ_AHEAD_BYTES / this.#readers)))
+    return {
+      get bytes() {
+        return bytes()
+      },
+      [Symbol.dispose]: () => {
+        this.#readers--
+      },
+    }
   }
 
   /**
@@ -38,9 +57,15 @@ export class S3Connection implements Disposable {
   async ask<T>(
     what: string,
     request: (client: S3Client, abortSignal: AbortSignal) => Promise<T>,
-    options: { signal?: AbortSignal | undefined; expected?: (error: unknown) => boolean } = {},
+    options: {
+      signal?: AbortSignal | undefined
+      expected?: (error: unknown) => boolean
+      /** Whether the answer is a piece of an artifact. */
+      isContent?: boolean
+    } = {},
   ): Promise<T> {
-    const { signal, expected } = options
+    const { signal, expected, isContent = false } = options
+    const client = isContent ? this.#contentClient : this.#client
     for (let attempt = 1; ; attempt++) {
       signal?.throwIfAborted()
       const within = new AbortController()
@@ -49,7 +74,7 @@ export class S3Connection implements Disposable {
         this.place.timeoutMs,
       )
       try {
-        return await request(this.#client, signal ? AbortSignal.any([within.signal, signal]) : within.signal)
+        return await request(client, signal ? AbortSignal.any([within.signal, signal]) : within.signal)
       } catch (error) {
         signal?.throwIfAborted()
         if (expected?.(error)) throw error
@@ -64,7 +89,23 @@ export class S3Connection implements Disposable {
 
   [Symbol.dispose](): void {
     this.#client.destroy()
+    this.#contentClient.destroy()
   }
+}
+
+function clientOf({ region, pathStyle, credentials, endpoint, timeoutMs }: S3Place): S3Client {
+  const { sessionToken, ...keys } = credentials
+  return new S3Client({
+    region,
+    forcePathStyle: pathStyle,
+    credentials: { ...keys, ...(sessionToken !== undefined && { sessionToken }) },
+    // Tries, time limits and checksums are ours: every server knows those that are sent here.
+    maxAttempts: 1,
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    requestHandler: { connectionTimeout: Math.min(timeoutMs, 10_000) },
+    ...(endpoint !== undefined && { endpoint }),
+  })
 }
 
 /** Twice as long each time, and half of it by chance: those that were refused together do not come back together. */

@@ -69,14 +69,11 @@ export class S3Store implements ArtifactStore {
   }
 
   async remove(dump: string): Promise<void> {
-    const published = await this.#published(dump)
-    if (published) {
-      // The report first: without it nobody finds the artifact.
-      await this.#bucket.delete(this.#reportKey(dump))
-      await this.#bucket.delete(published.stored.key)
-      return
-    }
-    // An earlier call may have got no further than the report.
+    const published = await this.#published(dump).catch(damaged)
+    // The report first: without it nobody finds the artifact.
+    if (published) await this.#bucket.delete(this.#reportKey(dump))
+    if (published && published !== 'damaged') return await this.#bucket.delete(published.stored.key)
+    // The report is damaged and does not tell, or an earlier call got no further than it.
     for await (const host of this.#bucket.folders(this.#hostsPrefix)) {
       for await (const { key } of this.#bucket.objects(`${host}${dumpId.parse(dump)}/`)) await this.#bucket.delete(key)
     }
@@ -208,12 +205,18 @@ export class S3Store implements ArtifactStore {
       if (changedMs >= beforeMs) continue
       // One artifact and a report: its own. Of several the report tells which.
       const several = published.has(dump) && (counts.get(dump) ?? 0) > 1
-      const isOurs = several ? (await this.#published(dump))?.stored.key === key : published.has(dump)
+      const isOurs = several ? await this.#mayBePublished(dump, key) : published.has(dump)
       if (isOurs) continue
       await this.#bucket.delete(key)
       removed++
     }
     return removed
+  }
+
+  /** Whether the report of `dump` names `key`, or is damaged and may have named it. */
+  async #mayBePublished(dump: string, key: string): Promise<boolean> {
+    const published = await this.#published(dump).catch(damaged)
+    return published === 'damaged' || published?.stored.key === key
   }
 
   async *#artifacts(under: string): AsyncGenerator<FoundObject> {
@@ -243,4 +246,10 @@ export class S3Store implements ArtifactStore {
   #reportKey(dump: string): string {
     return `${this.#s3.place.prefix}dumps/${dumpId.parse(dump)}.json`
   }
+}
+
+/** For `catch`: of a report that is none; all else is thrown on. */
+function damaged(error: unknown): 'damaged' {
+  if (error instanceof StoreError && error.code === 'STORE_CORRUPT') return 'damaged'
+  throw error
 }
