@@ -221,7 +221,7 @@ test('a list is in the order of time, and whole, also where the clock was set ba
     expect(guestsOf({ beforeMs: 9000 })).toEqual(['d', 'c', 'b'])
     expect(guestsOf({ fromMs: 2000, host: 'h1' })).toEqual(['a', 'd'])
     for (const filter of [{ host: 'h1' }, { tenant: 'acme' }, { state: 'queued' }, { host: 'h1', state: 'queued' }]) {
-      expect(guestsOf({ ...filter, fromMs: 1000, beforeMs: 2000 }), JSON.stringify(filter)).toEqual(['c', 'b'])
+      expect(guestsOf({ ...filter, fromMs: 1000, beforeMs: 2000 }), `${JSON.stringify(filter)}`).toEqual(['c', 'b'])
       expect(guestsOf({ ...filter, tenant: 'other' })).toEqual([])
     }
   } finally {
