@@ -25,6 +25,14 @@ test.each(['', '7070', 'host', 'host:', 'host:99999', ':80', 'unix:', 'unix:rela
   },
 )
 
+test.each([
+  [undefined, 365 * 86_400_000],
+  ['0.5', 43_200_000],
+  ['0', undefined],
+])('dumps that ended long ago are forgotten: %s days are %s ms', (text, forgetMs) => {
+  expect(readApiConfig({ ...least, ULLAGE_FORGET_DUMPS_DAYS: text }).forgetMs).toBe(forgetMs)
+})
+
 test('what has to be set is named', () => {
   expect(() => readApiConfig({})).toThrow(/^ULLAGE_REDIS_URL is not set; .*\nULLAGE_STATE_DIR is not set; /)
   expect(() => readApiConfig({ ...least, ULLAGE_ARTIFACTS_DIR: undefined })).toThrow(/^ULLAGE_ARTIFACTS_DIR is not set/)

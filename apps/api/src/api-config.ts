@@ -13,6 +13,7 @@ const folder = z
   .transform((path) => resolve(path))
 
 const DAY_MS = 86_400_000
+const FORGET_DAYS = 365
 
 export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string }
 
@@ -34,6 +35,7 @@ const environment = z.object({
   ULLAGE_STATE_DIR: folder,
   ULLAGE_RETENTION_DAYS: decimalSetting({ least: 0.001, most: 36_500 }).optional(),
   ULLAGE_RETENTION_MAX_BYTES: wholeNumberSetting({ least: 1, most: Number.MAX_SAFE_INTEGER }).optional(),
+  ULLAGE_FORGET_DUMPS_DAYS: decimalSetting({ least: 0, most: 36_500 }).default(FORGET_DAYS),
   ULLAGE_API_LISTEN: listenAddress.default({ host: '127.0.0.1', port: 7070 }),
   ULLAGE_TRUSTED_PROXIES: trustedProxies.optional(),
   ...authSettings,
@@ -86,6 +88,8 @@ export function readApiConfig(env: Readonly<Record<string, string | undefined>>)
     retentionMs: data.ULLAGE_RETENTION_DAYS === undefined ? undefined : data.ULLAGE_RETENTION_DAYS * DAY_MS,
     /** What all artifacts may take; undefined for no limit. */
     retentionMaxBytes: data.ULLAGE_RETENTION_MAX_BYTES,
+    /** Records of dumps that ended, or whose artifact went, longer ago are removed; undefined keeps them. */
+    forgetMs: data.ULLAGE_FORGET_DUMPS_DAYS === 0 ? undefined : data.ULLAGE_FORGET_DUMPS_DAYS * DAY_MS,
     listen,
     /** Whose word on who asks is believed; undefined: nobody's but the connection's. */
     trustsProxy: data.ULLAGE_TRUSTED_PROXIES,

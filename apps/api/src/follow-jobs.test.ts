@@ -1,7 +1,9 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { pino } from 'pino'
+import { expect, test, vi } from 'vitest'
 import { api, reportOf } from '../test/api-under-test.ts'
+import { FollowJobs } from './follow-jobs.ts'
 import { ApiProblem } from './problem.ts'
 
 test('what was accepted while the queue was away is queued when it is back', async () => {
@@ -12,6 +14,27 @@ test('what was accepted while the queue was away is queued when it is back', asy
   api.queue.away = false
   await api.follow.sweep()
   expect([...api.queue.jobs.keys()]).toEqual([answer.json().id])
+})
+
+test('that the queue of a host takes no writes is logged when it begins and when it is over', async () => {
+  const lines: string[] = []
+  const log = pino({ base: null }, { write: (line: string) => void lines.push(line) })
+  const { journal, queue, published } = api
+  const follow = new FollowJobs({ journal, queue, published, log })
+  const add = vi.spyOn(queue, 'add')
+  add.mockRejectedValue(
+    new ApiProblem('QUEUE_UNREACHABLE', 'redis did not answer in time', {
+      cause: new Error("OOM command not allowed when used memory > 'maxmemory'."),
+    }),
+  )
+  await api.post({ guest: 'web-1' })
+  for (let each = 0; each < 3; each++) await follow.sweep()
+  add.mockRestore()
+  for (let each = 0; each < 2; each++) await follow.sweep()
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+    { level: 40, on: 'h1', code: 'OOM', msg: expect.stringContaining('its dumps wait') },
+    { level: 30, on: 'h1', msg: expect.stringContaining('again') },
+  ])
 })
 
 test('a queue that forgot: what no worker had is queued again, what one had is lost', async () => {

@@ -1,5 +1,6 @@
 import type { PublishedArtifacts } from '@ullage/artifact-store'
 import { type DumpState, isFinished, resultOfReport, toFailure } from '@ullage/dump-job'
+import { writeRefusalOf } from '@ullage/redis-connection'
 import type { FastifyBaseLogger } from 'fastify'
 import type { JobQueue, ObservedJob } from './job-queue.ts'
 import type { DumpRecord } from './dump-record.ts'
@@ -24,6 +25,8 @@ export class FollowJobs {
   readonly #options: FollowJobsOptions
   readonly #underWay = new Map<string, Promise<void>>()
   readonly #again = new Set<string>()
+  /** Hosts whose queue takes no writes. */
+  readonly #refused = new Set<string>()
 
   constructor(options: FollowJobsOptions) {
     this.#options = options
@@ -63,12 +66,12 @@ export class FollowJobs {
   async #settle(dump: DumpRecord): Promise<void> {
     const { queue, log } = this.#options
     if (!dump.queued && !dump.cancelRequested) {
-      await queue.add(dump)
+      await this.#write(dump, () => queue.add(dump))
       this.#change(dump.id, { queued: true })
       return
     }
     // Said again until it is done: an order may have been given while the queue or the worker was away.
-    if (dump.cancelRequested && (await queue.cancel(dump))) {
+    if (dump.cancelRequested && (await this.#write(dump, () => queue.cancel(dump)))) {
       this.#change(dump.id, { state: 'cancelled', finishedMs: Date.now(), progress: null, failure: cancelledWaiting })
       return
     }
@@ -95,10 +98,27 @@ export class FollowJobs {
       this.#change(dump.id, { state: 'cancelled', finishedMs, failure: cancelledWaiting })
     } else if (dump.state === 'queued') {
       // No worker had it, so nothing is lost: it is queued again.
-      await this.#options.queue.add(dump)
+      await this.#write(dump, () => this.#options.queue.add(dump))
     } else {
       const message = 'the queue no longer knows this dump, which a worker had begun; post it again'
       this.#change(dump.id, { state: 'lost', finishedMs, failure: toFailure('LOST', message) })
+    }
+  }
+
+  /** Writes to the queue of the dump's host. That Redis refuses this is logged when it begins and when it is over, for each host. */
+  async #write<T>({ host, id }: DumpRecord, write: () => Promise<T>): Promise<T> {
+    const { log } = this.#options
+    try {
+      const outcome = await write()
+      if (this.#refused.delete(host)) log.info({ on: host }, 'redis takes the queue of a host again')
+      return outcome
+    } catch (error) {
+      const code = error instanceof ApiProblem ? writeRefusalOf(error.cause) : undefined
+      if (code !== undefined && !this.#refused.has(host)) {
+        this.#refused.add(host)
+        log.warn({ on: host, job: id, code }, 'redis takes no writes to the queue of a host: its dumps wait')
+      }
+      throw error
     }
   }
 

@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { dumpOptions } from '@ullage/dump-job'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { Journal } from './journal.ts'
 import { migrations } from './journal-migrations.ts'
+import { toResource } from './to-resource.ts'
 
 const folders: string[] = []
 afterEach(() => {
@@ -19,6 +20,15 @@ function newFolder(): string {
 }
 
 const options = dumpOptions.parse({})
+const artifact = {
+  file: 'vmcore',
+  bytes: 7,
+  sha256: 'a'.repeat(64),
+  format: 'kdump',
+  compression: 'zstd',
+  level: 31,
+} as const
+const result = { artifact, pausedMs: 1, alarm: false, warnings: [], totalMs: 1 }
 const ask = (guest: string) => ({ id: randomUUID(), guest, host: 'h1', options })
 
 test('what is accepted is there after the journal is opened again', () => {
@@ -118,6 +128,107 @@ test('a journal of the first version is opened, with its dumps', () => {
   ])
 })
 
+test('a journal of the second version is opened, with its totals and with what its streams can go on from', () => {
+  const path = join(newFolder(), 'journal.sqlite')
+  const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
+  const old = new DatabaseSync(path)
+  old.exec(`${migrations[0]} ${migrations[1]} PRAGMA user_version = 2;
+    CREATE INDEX by_guest ON dumps (guest, seq);
+    CREATE INDEX by_host ON dumps (host, seq);
+    CREATE TABLE dump_history (dump TEXT NOT NULL, revision INTEGER NOT NULL, resource TEXT NOT NULL,
+      PRIMARY KEY (dump, revision)) STRICT, WITHOUT ROWID;`)
+  const put = old.prepare(
+    `INSERT INTO dumps (id, guest, host, options, state, revision, queued, cancel_requested, attempts, created_ms,
+       finished_ms, result, tenant) VALUES (?, 'web-1', 'h1', ?, ?, 3, 1, 0, 1, ?, 5000, ?, 'acme')`,
+  )
+  const [kept, expired, failed, queued] = Array.from({ length: 4 }, () => randomUUID())
+  const expiredAt = '2026-01-01T00:00:00.000Z'
+  put.run(kept ?? '', JSON.stringify(options), 'succeeded', 1000, JSON.stringify(result))
+  put.run(expired ?? '', JSON.stringify(options), 'succeeded', 2000, JSON.stringify({ ...result, expiredAt }))
+  put.run(failed ?? '', JSON.stringify(options), 'failed', 3000, null)
+  put.run(queued ?? '', JSON.stringify(options), 'queued', 4000, null)
+  const whole = {
+    id: kept,
+    guest: 'web-1',
+    host: 'h1',
+    tenant: 'acme',
+    state: 'running',
+    revision: 2,
+    options,
+    createdAt: '1970-01-01T00:00:01.000Z',
+    startedAt: null,
+    finishedAt: null,
+    attempts: 1,
+    cancelRequested: false,
+    hostUnreachable: false,
+    progress: null,
+    failure: null,
+    result: null,
+    links: { self: `/v1/dumps/${kept}`, events: `/v1/dumps/${kept}/events`, artifact: null, report: null },
+  }
+  old.prepare('INSERT INTO dump_history VALUES (?, 2, ?)').run(kept ?? '', JSON.stringify(whole))
+  old.close()
+
+  using journal = new Journal(path)
+  expect(journal.counts()).toMatchObject({ queued: 1, running: 0, succeeded: 2, failed: 1 })
+  expect(journal.usageOf('acme')).toEqual({ activeDumps: 1, storedBytes: 7 })
+  expect(journal.list({ limit: 9, tenant: 'acme' }).map(({ id }) => id)).toEqual([queued, failed, expired, kept])
+  expect(journal.kept.oldest(9).map(({ id }) => id)).toEqual([kept])
+  expect(journal.kept.bare(9, Date.parse('2027-01-01'))).toMatchObject([
+    { id: failed, ms: 5000 },
+    { id: expired, ms: Date.parse(expiredAt) },
+  ])
+  expect(journal.history.after(kept ?? '', 1)).toEqual([whole])
+})
+
+test('totals go with every change and removal, whatever has been in the journal', () => {
+  using journal = new Journal(':memory:')
+  const { dump } = journal.accept({ ...ask('web-1'), tenant: 'acme' })
+  const nobodys = journal.accept(ask('web-1')).dump
+  expect(journal.accept({ ...ask('web-1'), tenant: 'acme' }).accepted).toBe(false)
+  expect(journal.usageOf('acme')).toEqual({ activeDumps: 1, storedBytes: 0 })
+  journal.change(dump.id, { state: 'running' })
+  expect(journal.counts()).toMatchObject({ queued: 1, running: 1 })
+  journal.change(dump.id, { state: 'succeeded', finishedMs: 1, result })
+  journal.change(nobodys.id, { state: 'running' })
+  journal.change(nobodys.id, { state: 'succeeded', finishedMs: 1, result })
+  expect(journal.usageOf('acme')).toEqual({ activeDumps: 0, storedBytes: 7 })
+  journal.change(dump.id, { result: { ...result, expiredAt: new Date().toISOString() } })
+  expect(journal.usageOf('acme')).toEqual({ activeDumps: 0, storedBytes: 0 })
+  expect(journal.counts()).toMatchObject({ queued: 0, running: 0, succeeded: 2 })
+  journal.removeAll([dump.id, nobodys.id])
+  expect(Object.values(journal.counts())).toEqual([0, 0, 0, 0, 0, 0])
+})
+
+test('a list is in the order of time, and whole, also where the clock was set back', () => {
+  vi.useFakeTimers({ toFake: ['Date'] })
+  try {
+    using journal = new Journal(':memory:')
+    const at = (ms: number, guest: string) => {
+      vi.setSystemTime(ms)
+      return journal.accept({ ...ask(guest), tenant: 'acme' }).dump
+    }
+    const [late, first, second, third] = [at(9000, 'a'), at(1000, 'b'), at(1000, 'c'), at(2000, 'd')]
+    const seen: number[] = []
+    for (let beforeSeq: number | undefined; ; ) {
+      const [dump] = journal.list({ limit: 1, beforeSeq })
+      if (!dump) break
+      beforeSeq = dump.seq
+      seen.push(dump.seq)
+    }
+    expect(seen).toEqual([late, third, second, first].map(({ seq }) => seq))
+    const guestsOf = (wanted: object) => journal.list({ limit: 9, ...wanted }).map(({ guest }) => guest)
+    expect(guestsOf({ beforeMs: 9000 })).toEqual(['d', 'c', 'b'])
+    expect(guestsOf({ fromMs: 2000, host: 'h1' })).toEqual(['a', 'd'])
+    for (const filter of [{ host: 'h1' }, { tenant: 'acme' }, { state: 'queued' }, { host: 'h1', state: 'queued' }]) {
+      expect(guestsOf({ ...filter, fromMs: 1000, beforeMs: 2000 }), `${JSON.stringify(filter)}`).toEqual(['c', 'b'])
+      expect(guestsOf({ ...filter, tenant: 'other' })).toEqual([])
+    }
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
 test('a guest is active, and dumps are listed, tenant by tenant', () => {
   using journal = new Journal(':memory:')
   const acme = journal.accept({ ...ask('web-1'), tenant: 'acme' })
@@ -152,6 +263,7 @@ test('what a client missed is there after the journal is opened again, but not p
     [4, 'failed'],
   ])
   expect(after(2)).toEqual([[4, 'failed']])
+  expect(journal.history.after(asked.id, 2)).toEqual([journal.get(asked.id)].map((dump) => dump && toResource(dump)))
   const cursor = journal.cursors.seal(7)
   journal[Symbol.dispose]()
   using again = new Journal(path)

@@ -15,6 +15,7 @@ import { DumpHistory } from './dump-history.ts'
 import { type DumpRecord, dumpRow } from './dump-record.ts'
 import { IdempotencyKeys, type KeyedRequest } from './idempotency-keys.ts'
 import { migrations } from './journal-migrations.ts'
+import { KeptDumps } from './kept-dumps.ts'
 import { type ListDumps, listDumps } from './list-dumps.ts'
 import type { TenantUsage } from './tenant-quota.ts'
 import { tenantUsage } from './tenant-usage.ts'
@@ -38,12 +39,6 @@ export type DumpChange = Partial<
   >
 >
 
-/** Further access paths; the tables are as they were. */
-const INDEXES = `
-CREATE INDEX IF NOT EXISTS by_guest ON dumps (guest, seq);
-CREATE INDEX IF NOT EXISTS by_host ON dumps (host, seq);
-`
-
 /**
  * Every dump that was accepted, and what became of it: an embedded database, so that history does not hang on the queue.
  * What `accept` has returned for is on disk. Calls are synchronous and short.
@@ -54,6 +49,7 @@ export class Journal implements Disposable {
   readonly keys: IdempotencyKeys
   readonly history: DumpHistory
   readonly cursors: CursorSeal
+  readonly kept: KeptDumps
   #unreachable: ReadonlySet<string> = new Set()
 
   /**
@@ -65,10 +61,10 @@ export class Journal implements Disposable {
     this.#database = new DatabaseSync(path, { timeout: 2_000 })
     try {
       this.#prepare(path)
-      this.#database.exec(INDEXES)
       this.keys = new IdempotencyKeys(this.#database)
       this.history = new DumpHistory(this.#database)
       this.cursors = new CursorSeal(this.#database)
+      this.kept = new KeptDumps(this.#database, (found) => this.#read(found))
     } catch (error) {
       this.#database.close()
       throw error
@@ -89,17 +85,17 @@ export class Journal implements Disposable {
 
   /**
    * Writes down a dump that nobody has been told of yet, and with it the key of the request that asked for it. Returns it,
-   * or the active dump that the guest has already. `allow` is told what its tenant has before it; when it throws, nothing is
-   * written. One transaction has all of it.
+   * or the active dump that the guest has already. `allow`, left out where there is no quota, is told what its tenant has before
+   * it; when it throws, nothing is written. One transaction has all of it.
    */
   accept(
     dump: AskedDump,
-    { keyed, allow }: { keyed?: KeyedRequest | undefined; allow?: (usage: TenantUsage) => void } = {},
+    { keyed, allow }: { keyed?: KeyedRequest | undefined; allow?: ((usage: TenantUsage) => void) | undefined } = {},
   ): { accepted: boolean; dump: DumpRecord } {
     const { tenant = null, requestedBy = null } = dump
     this.#database.exec('PRAGMA synchronous = FULL')
     return this.#atOnce(() => {
-      if (tenant !== null && !this.activeOf(dump.guest, tenant)) allow?.(this.usageOf(tenant))
+      if (allow && tenant !== null && !this.activeOf(dump.guest, tenant)) allow(this.usageOf(tenant))
       const outcome = this.#insert({ ...dump, tenant, requestedBy })
       if (outcome.accepted) {
         this.history.add(toResource(outcome.dump))
@@ -161,7 +157,9 @@ export class Journal implements Disposable {
   /** How many dumps are in each state. */
   counts(): Record<DumpState, number> {
     const counts = { queued: 0, running: 0, succeeded: 0, failed: 0, cancelled: 0, lost: 0 }
-    for (const found of this.#database.prepare('SELECT state, count(*) AS dumps FROM dumps GROUP BY state').all()) {
+    for (const found of this.#database
+      .prepare('SELECT state, sum(dumps) AS dumps FROM dump_totals GROUP BY state')
+      .all()) {
       counts[dumpState.parse(found.state)] = z.int().parse(found.dumps)
     }
     return counts
@@ -240,13 +238,20 @@ export class Journal implements Disposable {
   }
 
   remove(id: string): boolean {
+    return this.#atOnce(() => this.#removeFinished(id))
+  }
+
+  /** Removes those that are finished, in one transaction. Returns how many. */
+  removeAll(ids: readonly string[]): number {
+    return this.#atOnce(() => ids.filter((id) => this.#removeFinished(id)).length)
+  }
+
+  #removeFinished(id: string): boolean {
     const active = activeStates.map((state) => `'${state}'`).join(', ')
-    return this.#atOnce(() => {
-      const sql = `DELETE FROM dumps WHERE id = ? AND state NOT IN (${active})`
-      const removed = this.#database.prepare(sql).run(id).changes === 1
-      if (removed) this.history.remove(id)
-      return removed
-    })
+    const sql = `DELETE FROM dumps WHERE id = ? AND state NOT IN (${active})`
+    const removed = this.#database.prepare(sql).run(id).changes === 1
+    if (removed) this.history.remove(id)
+    return removed
   }
 
   #atOnce<T>(work: () => T): T {

@@ -1,9 +1,12 @@
+import { setImmediate } from 'node:timers/promises'
 import { type PublishedArtifacts, StoreError } from '@ullage/artifact-store'
 import type { FastifyBaseLogger } from 'fastify'
 import type { DumpRecord } from './dump-record.ts'
 import type { Journal } from './journal.ts'
+import type { After } from './kept-dumps.ts'
 
-const PAGE = 200
+/** Dumps that are read at once, while all else waits. */
+const PAGE = 50
 /** Pieces that no dump has are left alone for so long: an attempt may be at work with them. In milliseconds. */
 const ORPHANS_AFTER_MS = 24 * 3_600_000
 
@@ -14,15 +17,18 @@ export interface RetentionOptions {
   readonly keepMs: number | undefined
   /** Of those that are left the oldest are removed until they take no more, in bytes as they are kept. */
   readonly maxBytes: number | undefined
+  /** Records of dumps that ended, or whose artifact went, longer ago are removed, in milliseconds. */
+  readonly forgetMs?: number | undefined
   readonly log: FastifyBaseLogger
 }
 
 /**
- * Removes artifacts that are too old or too many, of dumps in the journal alone, and notes that in their results; and pieces in
- * the store that belong to nothing. Never throws: what fails is logged, stops nothing else, and is tried the next time.
+ * Removes artifacts that are too old or too many, of dumps in the journal alone, and notes that in their results; records of dumps
+ * that ended long ago; and pieces in the store that belong to nothing. Never throws: what fails is logged, stops nothing else, and is tried the next time.
  */
 export async function retain(options: RetentionOptions): Promise<void> {
   await attempt(options, () => retainDumps(options))
+  await attempt(options, () => forgetDumps(options))
   await attempt(options, async () => {
     const orphans = await options.published.removeOrphans(ORPHANS_AFTER_MS)
     if (orphans > 0) options.log.info({ orphans }, 'pieces of artifacts that belong to no dump removed')
@@ -31,24 +37,54 @@ export async function retain(options: RetentionOptions): Promise<void> {
 
 async function retainDumps(options: RetentionOptions): Promise<void> {
   const { journal, published, keepMs, maxBytes } = options
-  let kept = [...succeeded(journal)]
   if (keepMs !== undefined) {
-    const before = Date.now() - keepMs
-    const isOld = ({ finishedMs }: DumpRecord) => (finishedMs ?? 0) < before
-    for (const dump of kept.filter(isOld)) await expire(options, dump, 'age')
-    kept = kept.filter((dump) => !isOld(dump))
+    for await (const dump of kept(journal, Date.now() - keepMs)) await expire(options, dump, 'age')
   }
   if (maxBytes !== undefined) {
     const bytes = new Map<string, number>()
-    for await (const { dump, storedBytes } of published.list()) bytes.set(dump, storedBytes)
-    let total = kept.reduce((sum, { id }) => sum + (bytes.get(id) ?? 0), 0)
-    for (const dump of kept.sort((a, b) => (a.finishedMs ?? 0) - (b.finishedMs ?? 0))) {
-      if (total <= maxBytes) break
+    let seen = 0
+    for await (const { dump, storedBytes } of published.list()) {
+      if (journal.kept.has(dump)) bytes.set(dump, storedBytes)
+      if (++seen % PAGE === 0) await setImmediate()
+    }
+    let total = bytes.values().reduce((sum, each) => sum + each, 0)
+    if (total <= maxBytes) return
+    for await (const dump of kept(journal)) {
       // One that stays takes its bytes: that does not cost a younger one its place.
       await expire(options, dump, 'bytes')
       total -= bytes.get(dump.id) ?? 0
+      if (total <= maxBytes) return
     }
   }
+}
+
+/** Dumps whose artifact should be there and that finished before then, the oldest first. Others have their turn between pages. */
+async function* kept(journal: Journal, beforeMs?: number): AsyncGenerator<DumpRecord> {
+  for (let after: After | undefined; ; ) {
+    const page = journal.kept.oldest(PAGE, beforeMs, after)
+    yield* page
+    const last = page.at(-1)
+    if (!last || page.length < PAGE) return
+    after = { ms: last.finishedMs ?? 0, seq: last.seq }
+    await setImmediate()
+  }
+}
+
+/** Removes records of dumps that ended long ago and have no artifact, with their history. */
+async function forgetDumps({ journal, published, forgetMs, log }: RetentionOptions): Promise<void> {
+  if (forgetMs === undefined) return
+  let forgotten = 0
+  for (let after: After | undefined; ; ) {
+    const page = journal.kept.bare(PAGE, Date.now() - forgetMs, after)
+    const gone: string[] = []
+    // What the journal has given up may have been published all the same: only its record leads there.
+    for (const { id } of page) if ((await published.stat(id)) === undefined) gone.push(id)
+    forgotten += journal.removeAll(gone)
+    after = page.at(-1)
+    if (page.length < PAGE) break
+    await setImmediate()
+  }
+  if (forgotten > 0) log.info({ dumps: forgotten }, 'dumps forgotten that ended long ago')
 }
 
 /** Does so; logs a failure. */
@@ -82,16 +118,6 @@ async function removeAndNote(
   if (!dump.result) return
   journal.change(dump.id, { result: { ...dump.result, expiredAt: new Date().toISOString() } })
   log.info({ job: dump.id, guest: dump.guest, why }, 'artifact removed by retention')
-}
-
-/** Dumps whose artifact should be there. */
-function* succeeded(journal: Journal): Generator<DumpRecord> {
-  for (let beforeSeq: number | undefined; ; ) {
-    const page = journal.list({ limit: PAGE, state: 'succeeded', beforeSeq })
-    yield* page.filter(({ result }) => result !== null && result.expiredAt === undefined)
-    if (page.length < PAGE) return
-    beforeSeq = page.at(-1)?.seq
-  }
 }
 
 /** Does so now and every `everyMs`. */

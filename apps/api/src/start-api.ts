@@ -76,8 +76,8 @@ export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promi
     { tls, traces, trustsProxy: config.trustsProxy },
   )
 
-  const { retentionMs: keepMs, retentionMaxBytes: maxBytes } = config
-  stack.use(retainRegularly({ journal, published, keepMs, maxBytes, log }, RETAIN_EVERY_MS))
+  const { retentionMs: keepMs, retentionMaxBytes: maxBytes, forgetMs } = config
+  stack.use(retainRegularly({ journal, published, keepMs, maxBytes, forgetMs, log }, RETAIN_EVERY_MS))
   stack.use(hearHints(redis, follow, log))
   stack.use(sweepRegularly(redis, follow))
   stack.use(watchHosts(journal, fleet, log))

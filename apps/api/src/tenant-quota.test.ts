@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { dumpOptions } from '@ullage/dump-job'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { expectDocumented, guest, host, reportOf, setUp } from '../test/api-under-test.ts'
 import { Journal } from './journal.ts'
 import { ApiProblem } from './problem.ts'
@@ -33,6 +33,15 @@ test('of requests that come at once no more are accepted than there is room for'
   expect(api.journal.usageOf('acme')).toEqual({ activeDumps: 3, storedBytes: 0 })
   expect(api.queue.jobs.size).toBe(3)
   expect((await api.post({ guest: 'db-1' })).statusCode).toBe(202)
+})
+
+test('nothing is counted where there is no quota', async () => {
+  const count = vi.spyOn(api.journal, 'usageOf')
+  expect((await api.post({ guest: 'web-1' })).statusCode).toBe(202)
+  expect(count).not.toHaveBeenCalled()
+  quota = { storedBytes: 1 }
+  expect((await api.post({ guest: 'web-2' })).statusCode).toBe(202)
+  expect(count).toHaveBeenCalledOnce()
 })
 
 test('room that a dump leaves is taken by another one', async () => {

@@ -11,6 +11,11 @@ export const tenantQuota = z.strictObject({
 })
 export type TenantQuota = z.infer<typeof tenantQuota>
 
+/** Whether there is anything that it limits. */
+export function isLimited({ concurrentDumps, storedBytes }: TenantQuota): boolean {
+  return concurrentDumps !== undefined || storedBytes !== undefined
+}
+
 /** What a tenant has. */
 export interface TenantUsage {
   readonly activeDumps: number

@@ -3,8 +3,6 @@ import type { DumpRecord } from './dump-record.ts'
 
 /** A dump as clients see it. */
 export function toResource(dump: DumpRecord): DumpResource {
-  const self = `/v1/dumps/${dump.id}`
-  const published = dump.state === 'succeeded' && dump.result?.expiredAt === undefined
   return {
     id: dump.id,
     guest: dump.guest,
@@ -22,11 +20,18 @@ export function toResource(dump: DumpRecord): DumpResource {
     progress: dump.progress,
     failure: dump.failure,
     result: dump.result,
-    links: {
-      self,
-      events: `${self}/events`,
-      artifact: published ? `${self}/artifact` : null,
-      report: published ? `${self}/report` : null,
-    },
+    links: linksOf(dump),
+  }
+}
+
+/** Where the rest of a dump is, as it is in this state. */
+export function linksOf({ id, state, result }: Pick<DumpResource, 'id' | 'state' | 'result'>): DumpResource['links'] {
+  const self = `/v1/dumps/${id}`
+  const published = state === 'succeeded' && result?.expiredAt === undefined
+  return {
+    self,
+    events: `${self}/events`,
+    artifact: published ? `${self}/artifact` : null,
+    report: published ? `${self}/report` : null,
   }
 }

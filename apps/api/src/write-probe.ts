@@ -1,4 +1,4 @@
-import { type RedisClient, writeRefusalOf } from '@ullage/redis-connection'
+import { masterKeys, type RedisClient, writeRefusalOf } from '@ullage/redis-connection'
 import { ApiProblem } from './problem.ts'
 import { sharedAnswer } from './shared-answer.ts'
 
@@ -14,18 +14,19 @@ const WITHIN_MS = 2_000
 /** The code by which Redis refuses writes, such as `OOM`; undefined while it takes them. Throws ApiProblem QUEUE_UNREACHABLE. */
 export type WriteProbe = () => Promise<string | undefined>
 
-/** Writes a key that is forgotten soon. */
+/** Writes a key that is forgotten soon; in a Cluster one at each master, since each has some hosts' queues. */
 export function writeProbeOf(redis: RedisClient): WriteProbe {
   return async () => {
-    try {
-      await redis.set(KEY, '', 'PX', KEPT_MS)
-      return undefined
-    } catch (error) {
-      const code = writeRefusalOf(error)
-      if (code === undefined)
-        throw new ApiProblem('QUEUE_UNREACHABLE', 'redis did not answer in time', { cause: error })
-      return code
+    const writes = masterKeys(redis, KEY).map((key) => redis.set(key, '', 'PX', KEPT_MS))
+    const errors = (await Promise.allSettled(writes)).flatMap((each) =>
+      each.status === 'rejected' ? [each.reason as unknown] : [],
+    )
+    if (errors.length === 0) return undefined
+    const code = errors.map(writeRefusalOf).find((found) => found !== undefined)
+    if (code === undefined) {
+      throw new ApiProblem('QUEUE_UNREACHABLE', 'redis did not answer in time', { cause: errors[0] })
     }
+    return code
   }
 }
 

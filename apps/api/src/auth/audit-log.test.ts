@@ -62,6 +62,29 @@ test('what cannot be written is said, and the next line is written when it can b
   expect(lines().map(({ resource }) => resource)).toEqual(['b'])
 })
 
+test('while the disk hangs nobody waits for long, nor do too many lines, and then it goes on', async () => {
+  const { promise: disk, resolve: goOn } = Promise.withResolvers<void>()
+  await using log = new AuditLog(path, { withinMs: 100, mostWaiting: 3, sync: () => disk })
+  const waiting = ['a', 'b', 'c'].map((name) => log.write(entry(name)))
+  await expect(log.write(entry('d'))).rejects.toThrow(
+    /^expected fewer than 3 lines to wait for .*: does its disk hang\?$/,
+  )
+  for (const { reason } of (await Promise.allSettled(waiting)) as PromiseRejectedResult[]) {
+    expect(String(reason)).toMatch(/to be written within 100 ms: does its disk hang\?$/)
+  }
+  await expect(log.write(entry('e'))).rejects.toThrow(/fewer than 3/)
+  goOn()
+  await expect.poll(() => lines().map(({ resource }) => resource)).toEqual(['a', 'b', 'c'])
+  await log.write(entry('f'))
+  expect(lines().at(-1)?.resource).toBe('f')
+})
+
+test('a disk that hangs holds up no end', async () => {
+  const log = new AuditLog(path, { withinMs: 100, sync: () => new Promise(() => undefined) })
+  await expect(log.write(entry('a'))).rejects.toThrow(/within 100 ms/)
+  await log[Symbol.asyncDispose]()
+})
+
 test('a file that others can read, a link and a folder are refused', () => {
   writeFileSync(path, '')
   chmodSync(path, 0o640)

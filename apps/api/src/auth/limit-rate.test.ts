@@ -33,6 +33,24 @@ test('each principal has its own number of requests in a minute, wherever it ask
   expect(Number(headers['retry-after'])).toBeLessThanOrEqual(60)
 })
 
+test('all principals of a tenant together have four times the number of one', async () => {
+  api = await setUp({
+    async authenticate(authorization = '') {
+      const [tenant = null, id = ''] = authorization.split(' ')
+      return { id, tenant, scopes: new Set(['admin'] as const) }
+    },
+    perMinute: 2,
+  })
+  for (const name of ['a', 'b', 'c'])
+    expect(await ask('/v1/dumps', { as: `acme ${name}`, times: 2 })).toEqual([200, 200])
+  // What is refused one of them is taken from none of the others.
+  expect(await ask('/v1/dumps', { as: 'acme a', times: 3 })).toEqual([429, 429, 429])
+  expect(await ask('/v1/dumps', { as: 'acme d', times: 2 })).toEqual([200, 200])
+  const refused = await api.app.inject({ url: '/v1/dumps', headers: { authorization: 'acme e' } })
+  expect(refused.json()).toMatchObject({ code: 'RATE_LIMITED', detail: expect.stringContaining('8 requests of all') })
+  expect(await ask('/v1/dumps', { as: 'other a', times: 2 })).toEqual([200, 200])
+})
+
 test('where nobody is asked each address has its own number', async () => {
   api = await setUp({ perMinute: 2 })
   expect(await ask('/v1/dumps', { times: 3 })).toEqual([200, 200, 429])

@@ -2,13 +2,15 @@ import fastifyRateLimit from '@fastify/rate-limit'
 import type { FastifyRequest } from 'fastify'
 import type { ZodInstance } from '../api-parts.ts'
 import { ApiProblem } from '../problem.ts'
-import { askerOf } from './asker-of.ts'
+import { askerOf, tenantOf } from './asker-of.ts'
 
 const WINDOW_MS = 60_000
+/** All principals of a tenant together may ask as often as so many of them. */
+const SHARES_OF_TENANT = 4
 
 /** Requests in a minute; undefined for any number. */
 export interface RateLimits {
-  /** Of one principal, or of one address where nobody is asked who they are. */
+  /** Of one principal, or of one address where nobody is asked who they are; four times that of all principals of a tenant. */
   readonly perMinute?: number | undefined
   /** Of one address that does not say who it is: to each route open to all, and in all to others. */
   readonly openPerMinute?: number | undefined
@@ -31,19 +33,28 @@ export interface RateLimit {
  */
 export async function limitRate(app: ZodInstance, { perMinute, openPerMinute }: RateLimits): Promise<RateLimit> {
   await app.register(fastifyRateLimit, { global: false })
-  const limit = (max: number | undefined, originOf: (request: FastifyRequest) => string) => {
+  const limit = (max: number | undefined, originOf: (request: FastifyRequest) => string, of = '') => {
     if (max === undefined) return async () => undefined
     const count = app.createRateLimit({ max, timeWindow: WINDOW_MS, keyGenerator: originOf })
     return async (request: FastifyRequest) => {
       const found = await count(request)
       if (found.isAllowed || !found.isExceeded) return
-      throw new ApiProblem('RATE_LIMITED', `expected at most ${max} requests in a minute, found more`, {
+      throw new ApiProblem('RATE_LIMITED', `expected at most ${max} requests${of} in a minute, found more`, {
         headers: { 'retry-after': String(Math.max(1, found.ttlInSeconds)) },
       })
     }
   }
+  const ofOne = limit(perMinute, askerOf)
+  const ofTenant = limit(
+    perMinute && perMinute * SHARES_OF_TENANT,
+    (request) => tenantOf(request) ?? askerOf(request),
+    ' of all principals of a tenant',
+  )
   return {
-    known: limit(perMinute, askerOf),
+    async known(request) {
+      await ofOne(request)
+      if (tenantOf(request) !== undefined) await ofTenant(request)
+    },
     open: limit(openPerMinute, ({ routeOptions, ip }) => `open ${routeOptions.url} ${ip}`),
     unknown: limit(openPerMinute, ({ ip }) => `unknown ${ip}`),
   }

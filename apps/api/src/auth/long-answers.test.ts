@@ -10,6 +10,8 @@ const principals: Record<string, Principal> = {
   ci: admin,
   dev: { ...admin, id: 'jwt:dev' },
   'ci of acme': { ...admin, tenant: 'acme' },
+  'dev of acme': { ...admin, tenant: 'acme', id: 'jwt:dev' },
+  'ops of acme': { ...admin, tenant: 'acme', id: 'jwt:ops' },
 }
 
 let api: Awaited<ReturnType<typeof setUp>>
@@ -62,4 +64,20 @@ test.each(['events', 'artifact'])('nobody takes all %s: each principal has a sha
   expect([await begin(path, 'dev'), await begin(path, 'ci of acme')]).toEqual([200, 200])
   sockets[0]?.destroy()
   await expect.poll(() => begin(path, 'ci'), { timeout: 10_000 }).toBe(200)
+})
+
+test.each(['events', 'artifact'])('nor does a tenant, whoever of it asks: %s', async (what) => {
+  const path = await pathOf(what)
+  for (const token of ['ci of acme', 'dev of acme']) {
+    expect(await Promise.all(Array.from({ length: 64 }, () => begin(path, token)))).toEqual(Array(64).fill(200))
+  }
+  const refused = await fetch(`${base}${path}`, { headers: { authorization: 'Bearer ops of acme' } })
+  expect(refused.status).toBe(503)
+  expect(await refused.json()).toMatchObject({
+    code: 'STREAMS_EXHAUSTED',
+    detail: expect.stringMatching(/than 128 open .* of a tenant/),
+  })
+  expect(await begin(path, 'dev')).toBe(200)
+  sockets[0]?.destroy()
+  await expect.poll(() => begin(path, 'ops of acme'), { timeout: 10_000 }).toBe(200)
 })

@@ -29,7 +29,7 @@ export function dumpEventRoutes(
   { journal, follow }: ApiParts,
   { mostStreams = MOST_STREAMS, mostOfOne }: EventStreamLimits = {},
 ): void {
-  const answers = new LongAnswers('event streams', mostOfOne)
+  const answers = new LongAnswers('event streams', { mostOfOne })
   const open = new Set<EventStream>()
   app.addHook('preClose', (done) => {
     for (const stream of open) stream.end()

@@ -39,7 +39,7 @@ export function dumpFileRoutes(
   { journal, published }: ApiParts,
   { stalledAfterMs = STALLED_AFTER_MS, mostOfOne }: DownloadLimits = {},
 ): void {
-  const downloads = new LongAnswers('downloads', mostOfOne)
+  const downloads = new LongAnswers('downloads', { mostOfOne })
   app.route({
     method: ['GET', 'HEAD'],
     url: '/v1/dumps/:id/artifact',

@@ -14,7 +14,7 @@ import { ownerOf } from '../owner-of.ts'
 import { cursorUnknown } from '../page-of.ts'
 import { ApiProblem } from '../problem.ts'
 import { earlierDump } from '../replay.ts'
-import { requireWithin, type TenantUsage } from '../tenant-quota.ts'
+import { isLimited, requireWithin, type TenantUsage } from '../tenant-quota.ts'
 import { toResource } from '../to-resource.ts'
 
 /** What any body can be refused for, also one that nobody asked for. */
@@ -113,9 +113,8 @@ export function dumpRoutes(
       if (meanwhile) return replay(meanwhile)
       const { host, tenant } = guest
       const asked = { id: randomUUID(), guest: id, host, options, tenant, requestedBy: principal.id }
-      const allow = (usage: TenantUsage) => {
-        if (tenant !== null && quotaOf) requireWithin(quotaOf(tenant), usage)
-      }
+      const quota = tenant === null ? undefined : quotaOf?.(tenant)
+      const allow = quota && isLimited(quota) ? (usage: TenantUsage) => requireWithin(quota, usage) : undefined
       const { accepted, dump } = journal.accept(asked, { keyed, allow })
       const { links } = toResource(dump)
       if (!accepted) {
