@@ -19,7 +19,7 @@ test.each([
 })
 
 test('each route that the runbook asks is one', () => {
-  const paths = words(/(?<=\$API)\/v1\/[\w/]+/g)
+  const paths = words(/(?<=\bapi '?)\/v1\/[\w/]+/g)
   expect(paths.length).toBeGreaterThan(3)
   expect(paths.filter((path) => !sources.includes(`'${path.replace('/ID', '/:id')}'`))).toEqual([])
 })

@@ -7,7 +7,7 @@ import {
   type DumpState,
   dumpState,
   isFinished,
-  makeFolder,
+  makeFolderSync,
 } from '@ullage/dump-job'
 import { z } from 'zod'
 import { CursorSeal } from './cursor-seal.ts'
@@ -57,7 +57,7 @@ export class Journal implements Disposable {
    * version has written it. `:memory:` is for tests.
    */
   constructor(path: string) {
-    if (path !== ':memory:') makeFolder(dirname(path))
+    if (path !== ':memory:') makeFolderSync(dirname(path))
     this.#database = new DatabaseSync(path, { timeout: 2_000 })
     try {
       this.#prepare(path)

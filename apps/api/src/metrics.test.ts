@@ -25,3 +25,43 @@ test('dumps that wait are counted by host, and what a finished one found by kind
   expect(text).toContain('ullage_reclaimable_bytes_bucket{le="134217728"} 1\n')
   expect(text).not.toMatch(/web-|[0-9a-f]{8}-[0-9a-f]{4}/)
 })
+
+test('all ends of a dump, and all that alerts count, are there and 0 before any has come', async () => {
+  const series = (await metrics()).split('\n')
+  for (const expected of [
+    'dumps_finished_total{state="lost",code="LOST"}',
+    'dumps_finished_total{state="failed",code="NO_SPACE"}',
+    'dumps_finished_total{state="failed",code="OTHER"}',
+    'dumps_finished_total{state="succeeded",code=""}',
+    'dumps_finished_total{state="cancelled",code="CANCELLED"}',
+    'dump_pause_seconds_count',
+    'dump_pause_seconds_bucket{le="10"}',
+    'disagreement_frames_total{kind="untouched"}',
+    'alarms_total',
+  ]) {
+    expect(series).toContain(`ullage_${expected} 0`)
+  }
+})
+
+test('an end that comes later is no new series, whatever its code is', async () => {
+  const finished = async () =>
+    new Map(
+      (await metrics())
+        .split('\n')
+        .filter((line) => line.startsWith('ullage_dumps_finished_total{'))
+        .map((line) => line.split(' ') as [string, string]),
+    )
+  const before = await finished()
+  for (const [guest, code] of [
+    ['web-1', 'NO_SPACE'],
+    ['web-2', 'OF_A_LATER_WORKER'],
+  ] as const) {
+    const { id } = (await api.post({ guest })).json()
+    api.queue.set(id, { state: 'failed', attempts: 1, finishedMs: 2_000, failure: { code, message: 'it was full' } })
+    await api.follow.look(id)
+  }
+  const after = await finished()
+  expect([...after.keys()]).toEqual([...before.keys()])
+  expect(after.get('ullage_dumps_finished_total{state="failed",code="NO_SPACE"}')).toBe('1')
+  expect(after.get('ullage_dumps_finished_total{state="failed",code="OTHER"}')).toBe('1')
+})

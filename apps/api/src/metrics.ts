@@ -1,4 +1,4 @@
-import { dumpState, isFinished } from '@ullage/dump-job'
+import { type DumpFailure, type DumpState, dumpState, failureWords, isFinished } from '@ullage/dump-job'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { DumpRecord } from './dump-record.ts'
 import type { Journal } from './journal.ts'
@@ -8,6 +8,9 @@ import type { WriteProbe } from './write-probe.ts'
 const SECONDS = [0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600]
 /** 1 MiB to 1 TiB. */
 const BYTES = [20, 24, 27, 30, 33, 36, 40].map((power) => 2 ** power)
+/** What a code becomes that this API does not know: a later worker's. */
+const OTHER = 'OTHER'
+const KINDS = ['untouched', 'inUseUnbacked', 'offlineUntold']
 const HTTP_SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30]
 
 /** What Prometheus is told. Counts that the journal has are read from it at each scrape. */
@@ -125,10 +128,13 @@ export class Metrics {
       help: 'dumps whose report says that memory the guest relies on may be gone',
       registers,
     })
+    // A series that begins with its first event has no increase by it: all that can be counted are there from the start.
+    for (const end of ends()) finished.inc(end, 0)
+    for (const kind of KINDS) disagreements.inc({ kind }, 0)
     journal.watch(({ state, failure, result }: DumpRecord) => {
       // What is finished changes once more, when retention removes its artifact: each dump is counted once.
       if (!isFinished(state) || result?.expiredAt !== undefined) return
-      finished.inc({ state, code: failure?.code ?? '' })
+      finished.inc({ state, code: codeOf(failure) })
       if (!result) return
       seconds.observe(result.totalMs / 1000)
       paused.observe(result.pausedMs / 1000)
@@ -140,6 +146,22 @@ export class Metrics {
       for (const [kind, frames] of Object.entries(kinds)) disagreements.inc({ kind }, frames)
     })
   }
+}
+
+/** How dumps can end. */
+function ends(): { state: DumpState; code: string }[] {
+  const others: { state: DumpState; code: string }[] = [
+    { state: 'succeeded', code: '' },
+    { state: 'cancelled', code: 'CANCELLED' },
+    { state: 'lost', code: 'LOST' },
+  ]
+  const codes = [...Object.keys(failureWords), OTHER].filter((code) => !others.some((end) => end.code === code))
+  return [...others, ...codes.map((code) => ({ state: 'failed' as const, code }))]
+}
+
+function codeOf(failure: DumpFailure | null): string {
+  if (!failure) return ''
+  return Object.hasOwn(failureWords, failure.code) ? failure.code : OTHER
 }
 
 function histogram(name: string, help: string, registers: Registry[]): Histogram {

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { openPublished } from '@ullage/artifact-store'
-import { changedChannel, jobChanged, makeFolder, removeStaleSocket } from '@ullage/dump-job'
+import { openPublished, type PublishedArtifacts, StoreError } from '@ullage/artifact-store'
+import { changedChannel, jobChanged, removeStaleSocket } from '@ullage/dump-job'
 import { openTraces } from '@ullage/traces'
 import type { FastifyBaseLogger } from 'fastify'
 import { type ApiConfig, ApiConfigError, type ListenAddress } from './api-config.ts'
@@ -24,6 +24,9 @@ const SWEEP_EVERY_MS = 5_000
 /** Milliseconds between two looks for artifacts that are too old or too many. */
 const RETAIN_EVERY_MS = 10 * 60_000
 
+/** The folder of artifacts is waited for so long at the start, in milliseconds. */
+const FOLDER_WITHIN_MS = 5_000
+
 export interface RunningApi {
   /** Address to reach it at, such as `http://127.0.0.1:7070` or `unix:/run/ullage/api.sock`. */
   readonly url: string
@@ -41,7 +44,8 @@ export interface RunningApi {
  */
 export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promise<RunningApi> {
   await using stack = new AsyncDisposableStack()
-  if (config.store.place.kind === 'folder') await makeArtifactsFolder(config.store.place.folder)
+  const published = stack.use(await openPublished(config.store))
+  await makePlace(published, log)
   const endpoint = config.tracesEndpoint
   const traces =
     endpoint === undefined ? undefined : stack.use(await openTraces({ endpoint, service: 'ullage-api', log }))
@@ -50,7 +54,6 @@ export async function startApi(config: ApiConfig, log: FastifyBaseLogger): Promi
   const connection = stack.use(connectRedis(config.redis, { whileAway: 'fail', log }))
   const { redis } = connection
   const queue = stack.use(new BullQueue(redis, (error) => log.debug({ reason: error.message }, 'queue'), traceparents))
-  const published = stack.use(await openPublished(config.store))
   const follow = new FollowJobs({ journal, queue, published, log })
   const fleet = new RedisFleet(redis)
   const board = config.bullBoard ? stack.use(await openQueueBoard({ redis, fleet, log })) : undefined
@@ -120,10 +123,15 @@ function openTls({ tls }: ApiConfig): TlsServers | undefined {
   }
 }
 
-async function makeArtifactsFolder(folder: string): Promise<void> {
+/** A folder that does not answer now keeps the API from nothing: it is asked again when it is needed. */
+async function makePlace(published: PublishedArtifacts, log: FastifyBaseLogger): Promise<void> {
   try {
-    makeFolder(folder)
+    await published.makePlace(FOLDER_WITHIN_MS)
   } catch (error) {
+    if (error instanceof StoreError) {
+      log.warn({ reason: error.message }, 'artifacts and reports are unavailable until their folder answers')
+      return
+    }
     const reason = error instanceof Error ? error.message : String(error)
     throw new ApiConfigError(`ULLAGE_ARTIFACTS_DIR: expected a folder that can be used: ${reason}`, { cause: error })
   }

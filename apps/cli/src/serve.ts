@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
-import { makeFolder } from '@ullage/dump-job'
+import { makeFolderSync } from '@ullage/dump-job'
 import { ServeError } from './serve-error.ts'
 import { lockDataFolder } from './serve-lock.ts'
 import { ServeProcess } from './serve-process.ts'
@@ -115,7 +115,7 @@ function redisCommand(folder: string, socket: string): string[] {
 function makeFolders(folders: readonly string[]): void {
   for (const folder of folders) {
     try {
-      makeFolder(folder, 0o750)
+      makeFolderSync(folder, 0o750)
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       throw new ServeError('INVALID', `the folder ${folder} cannot be made: ${reason}`, { cause: error })

@@ -8,7 +8,7 @@ import { lockFile } from '@ullage/native'
  * another process holds it. Makes the file and its folder.
  */
 export async function takeHostLock(path: string): Promise<AsyncDisposable | undefined> {
-  makeFolder(dirname(path))
+  await makeFolder(dirname(path))
   const file = await open(path, 'a')
   if (lockFile(file.fd)) return { [Symbol.asyncDispose]: () => file.close() }
   await file.close()

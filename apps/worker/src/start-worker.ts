@@ -6,6 +6,7 @@ import { openTraces } from '@ullage/traces'
 import { Queue } from 'bullmq'
 import type { Logger } from 'pino'
 import { announceHost } from './announce-host.ts'
+import { FolderWaits } from './folder-waits.ts'
 import { type DescribedGuest, GuestFolder } from './guest-folder.ts'
 import { heedRefusedWrites } from './heed-refused-writes.ts'
 import { hearCancelOrders } from './hear-cancel-orders.ts'
@@ -18,7 +19,7 @@ import { refuseSecondWorker } from './refuse-second-worker.ts'
 import { serveWatch } from './serve-watch.ts'
 import { warnOfSmallDisks } from './small-disks.ts'
 import { SpaceLedger } from './space-ledger.ts'
-import { takeHost, type TakeHostOptions } from './take-host.ts'
+import { takeHost, type TakeHostOptions, takeState } from './take-host.ts'
 import { watchConsumption } from './watch-consumption.ts'
 import { watchEviction } from './watch-eviction.ts'
 import { WorkerConfigError } from './worker-config.ts'
@@ -42,27 +43,29 @@ export interface RunningWorker {
 }
 
 /**
- * Starts the worker of one host. Waits for Redis as long as it takes. Throws WorkerConfigError when another worker runs
- * with the same state folder, or when Redis may drop jobs.
+ * Starts the worker of one host. Waits for folders that hang, and for Redis, as long as it takes. Throws WorkerConfigError when
+ * another worker runs with the same state folder, or when Redis may drop jobs.
  */
 export async function startWorker(options: StartWorkerOptions): Promise<RunningWorker> {
   const { config, log, childModule } = options
   const { host, stateDir } = config
   const { place } = config.store
   await using stack = new AsyncDisposableStack()
-  stack.use(await takeHost(options))
+  const waits = new FolderWaits(log)
+  stack.use(await takeState(options, waits))
 
   const endpoint = config.tracesEndpoint
   const traces =
     endpoint === undefined ? undefined : stack.use(await openTraces({ endpoint, service: 'ullage-worker', log }))
-  // Served while Redis is waited for, too: a probe that gets no answer would have the worker started anew.
+  // Served while folders and Redis are waited for, too: a probe that gets no answer would have the worker started anew.
   const metrics = stack.use(new WorkerMetrics())
-  let verdict = starting
+  let verdict = () => starting(waits)
   if (config.listen) {
     const { registry } = metrics
     const served = stack.use(await serveWatch({ listen: config.listen, registry, verdict: () => verdict() }))
     log.info({ url: served.url }, 'metrics and health are served')
   }
+  stack.use(await takeHost(options, waits))
   const connection = stack.use(connectRedis(config.redis, { whileAway: 'wait', log }))
   await untilLetIn(connection)
   const { redis } = connection
@@ -160,11 +163,11 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
 }
 
 /** What is told of a worker that has not begun to take jobs. A new start would not help. */
-function starting(): ConsumptionVerdict {
+function starting({ reason: folder }: FolderWaits): ConsumptionVerdict {
   return {
     alive: true,
     ready: false,
-    reason: 'it takes no jobs yet: it waits for redis, or prepares what it has there',
+    reason: `it takes no jobs yet: ${folder ?? 'it waits for redis, or prepares what it has there'}`,
   }
 }
 

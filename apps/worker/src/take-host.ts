@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { keepFinishedSeconds, makeFolder } from '@ullage/dump-job'
 import type { Logger } from 'pino'
 import { pruneFences } from './attempt-fence.ts'
+import type { FolderWaits, NamedFolder } from './folder-waits.ts'
 import { takeHostLock } from './host-lock.ts'
 import { type WorkerConfig, WorkerConfigError } from './worker-config.ts'
 
@@ -25,12 +26,15 @@ export interface TakeHostOptions {
 }
 
 /**
- * Makes this process the only worker of its host until disposed, with the folders that it needs. Guests come first: one that was
- * left paused waits for no folder that is not mounted. Throws WorkerConfigError.
+ * Makes this process the only worker with its state folder until disposed, and resumes guests. They come first: one that was left
+ * paused waits for no folder that is not mounted. Throws WorkerConfigError.
  */
-export async function takeHost({ config, log, resumeAbandoned }: TakeHostOptions): Promise<AsyncDisposable> {
-  const { host, stateDir, locksDir, guestsDir } = config
-  await makeFolderOf('ULLAGE_STATE_DIR', stateDir)
+export async function takeState(
+  { config, log, resumeAbandoned }: TakeHostOptions,
+  waits: FolderWaits,
+): Promise<AsyncDisposable> {
+  const { stateDir } = config
+  await makeFolderOf({ setting: 'ULLAGE_STATE_DIR', folder: stateDir }, 'write', waits)
   await using stack = new AsyncDisposableStack()
   const lock = await takeHostLock(join(stateDir, 'worker.lock'))
   if (!lock) {
@@ -44,10 +48,19 @@ export async function takeHost({ config, log, resumeAbandoned }: TakeHostOptions
     if (error === undefined) log.warn({ guest, outcome }, what)
     else log.error({ guest, outcome, err: error }, what)
   }
+  return stack.move()
+}
+
+/** Makes this process the only worker of its host until disposed, with the folders that it needs. Throws WorkerConfigError. */
+export async function takeHost({ config }: TakeHostOptions, waits: FolderWaits): Promise<AsyncDisposable> {
+  const { host, stateDir, locksDir, guestsDir } = config
   const { place } = config.store
-  if (place.kind === 'folder') await makeFolderOf('ULLAGE_ARTIFACTS_DIR', place.folder)
-  await makeFolderOf('ULLAGE_GUESTS_DIR', guestsDir, 'read')
-  const hostLock = await takeHostLock(join(locksDir, `${host}.worker`))
+  await using stack = new AsyncDisposableStack()
+  const state = { setting: 'ULLAGE_STATE_DIR', folder: stateDir }
+  const ofLocks = place.kind === 'folder' ? { setting: 'ULLAGE_ARTIFACTS_DIR', folder: place.folder } : state
+  if (place.kind === 'folder') await makeFolderOf(ofLocks, 'write', waits)
+  await makeFolderOf({ setting: 'ULLAGE_GUESTS_DIR', folder: guestsDir }, 'read', waits)
+  const hostLock = await waits.for(ofLocks, () => takeHostLock(join(locksDir, `${host}.worker`)))
   if (!hostLock) {
     throw new WorkerConfigError(
       `expected to be the only worker of host ${host} with the locks in ${locksDir}, another one runs, ` +
@@ -55,15 +68,18 @@ export async function takeHost({ config, log, resumeAbandoned }: TakeHostOptions
     )
   }
   stack.use(hostLock)
-  await pruneFences(locksDir, FENCES_KEPT_MS)
+  await waits.for(ofLocks, () => pruneFences(locksDir, FENCES_KEPT_MS))
   return stack.move()
 }
 
 /** Throws WorkerConfigError unless there is such a folder, or can be, that can be used for what it is for. */
-async function makeFolderOf(setting: string, folder: string, use: 'read' | 'write' = 'write'): Promise<void> {
+async function makeFolderOf(named: NamedFolder, use: 'read' | 'write', waits: FolderWaits): Promise<void> {
+  const { setting, folder } = named
   try {
-    makeFolder(folder)
-    await access(folder, constants.R_OK | constants.X_OK | (use === 'write' ? constants.W_OK : 0))
+    await waits.for(named, async () => {
+      await makeFolder(folder)
+      await access(folder, constants.R_OK | constants.X_OK | (use === 'write' ? constants.W_OK : 0))
+    })
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new WorkerConfigError(`${setting}: expected a folder that can be used: ${reason}`, { cause: error })

@@ -1,5 +1,8 @@
-import { expect, test } from 'vitest'
-import { readWorkerConfig } from './worker-config.ts'
+import { expect, test, vi } from 'vitest'
+import { readWorkerConfig, WorkerConfigError } from './worker-config.ts'
+
+const os = vi.hoisted(() => ({ hostname: 'web-1.example.org' }))
+vi.mock(import('node:os'), async (original) => ({ ...(await original()), hostname: () => os.hostname }))
 
 const least = {
   ULLAGE_REDIS_URL: 'unix:///run/r.sock',
@@ -51,4 +54,14 @@ test('every wrong setting is named, and no value is repeated', () => {
     /^ULLAGE_REDIS_URL: expected redis:.*\nULLAGE_GUESTS_DIR is not set; .*\nULLAGE_CONCURRENCY: /,
   )
   expect(() => readWorkerConfig(wrong)).not.toThrow(/secret/)
+})
+
+test('the host name is the id of a host that has none set, and is refused with what to do when it cannot be one', () => {
+  const unnamed = { ...least, ULLAGE_HOST_ID: undefined }
+  expect(readWorkerConfig(unnamed).host).toBe('web-1.example.org')
+  os.hostname = 'build_host'
+  expect(() => readWorkerConfig(unnamed)).toThrow(WorkerConfigError)
+  expect(() => readWorkerConfig(unnamed)).toThrow(
+    /^ULLAGE_HOST_ID is not set, and the host name "build_host" cannot be used instead; expected a host id: .*: set ULLAGE_HOST_ID$/,
+  )
 })

@@ -17,7 +17,7 @@ const DEFAULT_FREE_BYTES = 1024 ** 3
 /** The worker's settings, by the environment variables that hold them. */
 const environment = z.object({
   ULLAGE_REDIS_URL: redisAddress,
-  ULLAGE_HOST_ID: hostId.default(() => hostname()),
+  ULLAGE_HOST_ID: hostId.prefault(() => hostname()),
   ULLAGE_GUESTS_DIR: folder,
   ULLAGE_STATE_DIR: folder,
   ULLAGE_GUARDIAN_SCOPE: z.enum(['session', 'systemd']).optional(),
@@ -47,7 +47,8 @@ export function readWorkerConfig(env: Readonly<Record<string, string | undefined
   if (!data) {
     const lines = error.issues.map(({ path, message }) => {
       const name = String(path[0])
-      return env[name] === undefined ? `${name} is not set; ${message}` : `${name}: ${message}`
+      if (env[name] !== undefined) return `${name}: ${message}`
+      return name === 'ULLAGE_HOST_ID' ? hostnameIsNoId(message) : `${name} is not set; ${message}`
     })
     throw new WorkerConfigError(lines.join('\n'))
   }
@@ -90,6 +91,11 @@ export function readWorkerConfig(env: Readonly<Record<string, string | undefined
     tracesEndpoint: data.OTEL_EXPORTER_OTLP_ENDPOINT,
     logLevel: data.ULLAGE_LOG_LEVEL,
   }
+}
+
+/** The host's name is no secret, unlike what a variable may hold by mistake. */
+function hostnameIsNoId(expected: string): string {
+  return `ULLAGE_HOST_ID is not set, and the host name ${JSON.stringify(hostname())} cannot be used instead; ${expected}: set ULLAGE_HOST_ID`
 }
 
 function readStore(env: Readonly<Record<string, string | undefined>>) {

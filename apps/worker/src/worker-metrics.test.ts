@@ -32,11 +32,30 @@ test('what a report says is counted, and no series names a guest', async () => {
   expect(text).not.toContain('-guest')
 })
 
+test('all that can be counted is there, and 0, before it happens', async () => {
+  using metrics = new WorkerMetrics()
+  const series = (await metrics.registry.metrics()).split('\n')
+  for (const expected of [
+    'attempts_total{outcome="succeeded",code=""}',
+    'attempts_total{outcome="putBack",code=""}',
+    'attempts_total{outcome="failed",code="NO_SPACE"}',
+    'attempts_total{outcome="failed",code="OTHER"}',
+    'phase_seconds_count{phase="write"}',
+    'pause_seconds_count',
+    'disagreement_frames_total{kind="untouched"}',
+    'artifact_bytes_total',
+    'alarms_total',
+  ]) {
+    expect(series).toContain(`ullage_worker_${expected} 0`)
+  }
+})
+
 test('a code that is none does not become a series of its own', async () => {
   using metrics = new WorkerMetrics()
   metrics.attempt('failed', 'GUEST_BUSY')
   metrics.attempt('failed', '/srv/x of guest 7')
+  metrics.attempt('failed', 'OF_A_LATER_ENGINE')
   const text = await metrics.registry.metrics()
   expect(text).toContain('{outcome="failed",code="GUEST_BUSY"} 1')
-  expect(text).toContain('{outcome="failed",code="OTHER"} 1')
+  expect(text).toContain('{outcome="failed",code="OTHER"} 2')
 })

@@ -1,11 +1,13 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import type { PublishedReport } from '@ullage/dump-job'
+import { failureWords, type PublishedReport } from '@ullage/dump-job'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { ConsumptionWatch } from './watch-consumption.ts'
 
 const SECONDS = [0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600]
 const PHASES = ['classify', 'write', 'verify'] as const
-const CODE = /^[A-Z][A-Z_]{0,39}$/
+const KINDS = ['untouched', 'inUseUnbacked', 'offlineUntold'] as const
+/** What a code becomes that the table of failures does not have. */
+const OTHER = 'OTHER'
 
 export type AttemptOutcome = 'succeeded' | 'failed' | 'putBack'
 
@@ -63,6 +65,11 @@ export class WorkerMetrics implements Disposable {
       help: 'dumps whose report says that memory the guest relies on may be gone',
       registers,
     })
+    // A series that begins with its first event has no increase by it: all that can be counted are there from the start.
+    for (const outcome of ['succeeded', 'putBack']) this.#attempts.inc({ outcome, code: '' }, 0)
+    for (const code of [...Object.keys(failureWords), OTHER]) this.#attempts.inc({ outcome: 'failed', code }, 0)
+    for (const phase of PHASES) this.#phases.zero({ phase })
+    for (const kind of KINDS) this.#disagreements.inc({ kind }, 0)
     const reclaimable = this.#reclaimable
     this.#gauge(
       'ullage_worker_reclaimable_bytes',
@@ -102,7 +109,7 @@ export class WorkerMetrics implements Disposable {
 
   /** Counts an attempt that ended. `code` is empty when it did not fail. */
   attempt(outcome: AttemptOutcome, code = ''): void {
-    this.#attempts.inc({ outcome, code: code === '' || CODE.test(code) ? code : 'OTHER' })
+    this.#attempts.inc({ outcome, code: code === '' || Object.hasOwn(failureWords, code) ? code : OTHER })
   }
 
   /** Counts what a published dump's report says. */
@@ -110,9 +117,8 @@ export class WorkerMetrics implements Disposable {
     for (const phase of PHASES) this.#phases.observe({ phase }, report.timingsMs[phase] / 1000)
     this.#paused.observe(report.consistency.pausedMs / 1000)
     this.#bytes.inc(report.artifact.bytes)
-    const { untouched, inUseUnbacked, offlineUntold, reclaimableBytes, alarm } = report.disagreements
-    for (const [kind, frames] of Object.entries({ untouched, inUseUnbacked, offlineUntold }))
-      this.#disagreements.inc({ kind }, frames)
+    const { reclaimableBytes, alarm } = report.disagreements
+    for (const kind of KINDS) this.#disagreements.inc({ kind }, report.disagreements[kind])
     if (alarm) this.#alarms.inc()
     this.#reclaimable.set(guest, reclaimableBytes)
   }

@@ -24,6 +24,11 @@ export interface StoredArtifact {
 
 /** Finished artifacts, for whoever serves them. A dump's id is checked before a path or a key is made of it. */
 export interface PublishedArtifacts extends AsyncDisposable {
+  /**
+   * Makes what they are kept in, where that is a folder and missing. Throws StoreError STORE_UNAVAILABLE when it does not answer
+   * within `withinMs`, and Error when it can be none.
+   */
+  makePlace(withinMs: number): Promise<void>
   /** The report, or undefined when no such dump is published. It is there exactly when the artifact is. */
   report(dump: string, signal?: AbortSignal): Promise<PublishedReport | undefined>
   /** The artifact, or undefined when it is not there. The caller closes it. Throws StoreError. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { chmod, mkdir, open, readdir, readFile, rename, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
-import { dumpId, dumpReport, publishedFiles, type PublishedReport, unlessAborted } from '@ullage/dump-job'
+import { dumpId, dumpReport, makeFolder, publishedFiles, type PublishedReport, unlessAborted } from '@ullage/dump-job'
 import type { ArtifactStore, Attempt, OpenArtifact, StoredArtifact } from './artifact-store.ts'
 import { codeOf, emptyFolder, missing, removeTree, syncPath } from './files.ts'
 import { ANSWER_WITHIN_MS, FolderCalls } from './folder-calls.ts'
@@ -54,6 +54,10 @@ export class FolderStore implements ArtifactStore {
     this.#answerWithinMs = answerWithinMs
     this.#calls = new FolderCalls(folder, { answerWithinMs })
     this.#spoolCalls = new FolderCalls(writer?.spoolDir ?? folder, { answerWithinMs, mostUnderWay: 1 })
+  }
+
+  makePlace(withinMs: number): Promise<void> {
+    return this.#calls.ask(() => makeFolder(this.#folder), { withinMs })
   }
 
   async prepare(): Promise<void> {

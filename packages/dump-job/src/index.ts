@@ -2,7 +2,7 @@ export { type DumpFailure, dumpFailure, failureOfReason, reasonOfFailure, toFail
 export { type DumpJob, dumpJob, keepFinishedSeconds, type PagesJob, pagesJob, retries } from './dump-job.ts'
 export { type FailureWords, failureWords } from './failure-words.ts'
 export { failureForTenant, toldToTenant, withoutPlaces } from './told-to-tenant.ts'
-export { makeFolder } from './make-folder.ts'
+export { makeFolder, makeFolderSync } from './make-folder.ts'
 export {
   compression,
   dumpFormat,

@@ -46,6 +46,9 @@ export class S3Store implements ArtifactStore {
     this.#writer = writer
   }
 
+  /** A bucket is its owner's to make. */
+  async makePlace(): Promise<void> {}
+
   async prepare(): Promise<void> {
     const { host, spoolDir } = this.#writing
     await emptyFolder(spoolDir, new FolderCalls(spoolDir))
