@@ -1,4 +1,3 @@
-import { access } from 'node:fs/promises'
 import { type ArtifactStore, StoreError } from '@ullage/artifact-store'
 import {
   cancelKey,
@@ -15,7 +14,7 @@ import { type Job, WaitingError } from 'bullmq'
 import type { RedisClient } from '@ullage/redis-connection'
 import type { Logger } from 'pino'
 import { raiseFence } from './attempt-fence.ts'
-import { descriptorPath } from './guest-folder.ts'
+import { findDescriptor } from './guest-folder.ts'
 import { AttemptError, toJobError } from './job-failure.ts'
 import { lateSignal } from './late-signal.ts'
 import { relayProgress } from './relay-progress.ts'
@@ -102,7 +101,7 @@ async function makeAttempt(
     log.info('already published by an attempt that could not say so')
     return resultOfReport(earlier)
   }
-  const descriptor = await findDescriptor(config.guestsDir, asked.guest)
+  const descriptor = await descriptorOf(config.guestsDir, asked.guest, signal)
 
   const order = { queuedMs: job.timestamp, attempt: job.attemptsStarted }
   const fence = await raiseFence(config.locksDir, asked.dump, order, signal)
@@ -168,15 +167,14 @@ function readJob(job: Job): DumpJob {
   return data
 }
 
-async function findDescriptor(guestsDir: string, guest: string): Promise<string> {
-  const path = descriptorPath(guestsDir, guest)
+async function descriptorOf(guestsDir: string, guest: string, signal: AbortSignal): Promise<string> {
   try {
-    await access(path)
+    return await findDescriptor(guestsDir, guest, signal)
   } catch (error) {
+    if (signal.aborted) throw error
     const message = `no descriptor for guest ${guest} on this host; GET /v1/guests lists those there are`
     throw new AttemptError('GUEST_NOT_FOUND', message, { cause: error })
   }
-  return path
 }
 
 /** Publication is what must not happen twice: the last look at the lock is just before it. */
