@@ -1,11 +1,16 @@
 import { changedChannel, dumpQueueName, type JobChanged, pagesQueueName, queuePrefix } from '@ullage/dump-job'
 import { Worker, type WorkerOptions } from 'bullmq'
+import type { Logger } from 'pino'
 import { holdLock } from './hold-lock.ts'
 import { type DumpJobContext, runDumpJob, stopReasons } from './run-dump-job.ts'
 import { runPagesJob } from './run-pages-job.ts'
 
 /** Starts of one job, retries and stalls together, before it is given up whatever the reasons were. */
 const MOST_STARTS = 10
+/** How often jobs that run are told to end while the worker ends, in milliseconds: one may have been taken just now. */
+const TELL_EVERY_MS = 100
+/** How long Redis may take to hear what became of the last job when the worker ends, in milliseconds. */
+const LAST_WORD_WITHIN_MS = 2_000
 
 export interface JobWorkers {
   /** Of BullMQ, one for each queue of this host. */
@@ -21,7 +26,7 @@ export interface JobWorkers {
   run(onEnded: (reason: string) => void): void
   /**
    * Takes no more jobs, lets running ones go on for the configured time, then has them put back into the queue. Resolves when
-   * nothing is left running. Idempotent.
+   * nothing is left running, 2 s later where Redis does not hear of it. Idempotent.
    */
   close(): Promise<void>
 }
@@ -38,6 +43,7 @@ export function makeJobWorkers(options: Omit<DumpJobContext, 'announce'>): JobWo
     })
   }
   const running = new Set<string>()
+  let answering = 0
   /** Of those that run, which were told to end. */
   const cancelled = new Set<string>()
   const common: WorkerOptions = {
@@ -74,7 +80,14 @@ export function makeJobWorkers(options: Omit<DumpJobContext, 'announce'>): JobWo
   )
   const pages = new Worker(
     pagesQueueName(host),
-    (job, _token, signal) => runPagesJob({ config, childModule, log }, job, signal ?? new AbortController().signal),
+    async (job, _token, signal) => {
+      answering++
+      try {
+        return await runPagesJob({ config, childModule, log }, job, signal ?? new AbortController().signal)
+      } finally {
+        answering--
+      }
+    },
     { ...common, concurrency: 1 },
   )
   const both = [dumps, pages]
@@ -116,16 +129,39 @@ export function makeJobWorkers(options: Omit<DumpJobContext, 'announce'>): JobWo
       isConsuming = true
     },
     close() {
-      ending ??= endInOrder(dumps, pages, shutdownMs)
+      ending ??= endInOrder({ dumps, pages, isBusy: () => running.size + answering > 0, shutdownMs, log })
       return ending
     },
   }
 }
 
-async function endInOrder(dumps: Worker, pages: Worker, shutdownMs: number): Promise<void> {
+interface Ending extends Pick<JobWorkers, 'dumps' | 'pages'> {
+  /** Whether an attempt or a question is under way. */
+  readonly isBusy: () => boolean
+  readonly shutdownMs: number
+  readonly log: Logger
+}
+
+async function endInOrder({ dumps, pages, isBusy, shutdownMs, log }: Ending): Promise<void> {
   const closed = Promise.all([dumps.close(), pages.close()])
-  pages.cancelAllJobs(stopReasons.shutdown)
-  const late = setTimeout(() => dumps.cancelAllJobs(stopReasons.shutdown), shutdownMs)
-  await closed
-  clearTimeout(late)
+  const begun = performance.now()
+  let busyAt = begun
+  const unheard = Promise.withResolvers<void>()
+  const tell = () => {
+    const now = performance.now()
+    pages.cancelAllJobs(stopReasons.shutdown)
+    if (now - begun >= shutdownMs) dumps.cancelAllJobs(stopReasons.shutdown)
+    if (isBusy()) busyAt = now
+    else if (now - busyAt >= LAST_WORD_WITHIN_MS) unheard.resolve()
+  }
+  tell()
+  const timer = setInterval(tell, TELL_EVERY_MS)
+  try {
+    // BullMQ's own end waits for a Redis that is away.
+    const isHeard = await Promise.race([closed.then(() => true), unheard.promise.then(() => false)])
+    if (!isHeard)
+      log.warn('redis does not hear of the end: jobs that it still has as running are taken up by the next start')
+  } finally {
+    clearInterval(timer)
+  }
 }

@@ -8,6 +8,7 @@ import {
   dumpResult,
   failureOfReason,
   resultOfReport,
+  unlessAborted,
 } from '@ullage/dump-job'
 import type { Traces } from '@ullage/traces'
 import { type Job, WaitingError } from 'bullmq'
@@ -21,6 +22,7 @@ import { relayProgress } from './relay-progress.ts'
 import { runChild } from './run-child.ts'
 import type { SpaceLedger } from './space-ledger.ts'
 import { type AttemptTrace, traceAttempt } from './trace-attempt.ts'
+import { within } from './within.ts'
 import type { WorkerConfig } from './worker-config.ts'
 import type { WorkerMetrics } from './worker-metrics.ts'
 
@@ -28,6 +30,8 @@ import type { WorkerMetrics } from './worker-metrics.ts'
 const PUBLISH_WITHIN_MS = 2_000
 /** How long a store may take to remove what an attempt left, in milliseconds; its next start removes the rest. */
 const REMOVE_WITHIN_MS = 2_000
+/** How long Redis may take to put a job back when the worker ends, in milliseconds; the next start takes back the others. */
+const PUT_BACK_WITHIN_MS = 1_000
 
 /** Why a running job is told to end; what happens to the job differs. */
 export const stopReasons = { cancelled: 'cancelled', shutdown: 'shutdown', lockLost: 'lockLost' } as const
@@ -70,8 +74,7 @@ export async function runDumpJob(
     if (signal.aborted && signal.reason === stopReasons.shutdown) {
       context.metrics.attempt('putBack')
       trace?.end('putBack')
-      log.info('put back into the queue: the worker is ending')
-      await job.moveToWait(token)
+      await putBack(job, token, log)
       throw new WaitingError()
     }
     const failure = toJobError(signal.aborted ? endedBy(signal.reason, error) : error, attempt, job.failedReason)
@@ -85,6 +88,20 @@ export async function runDumpJob(
   }
 }
 
+/** A job that could not be put back is, to the next start, one of a worker that died. */
+async function putBack(job: Job, token: string, log: Logger): Promise<void> {
+  try {
+    const isHeard = await within(PUT_BACK_WITHIN_MS, job.moveToWait(token))
+    if (isHeard) return log.info('put back into the queue: the worker is ending')
+    log.warn('redis does not answer: the next start of this worker takes the dump up again')
+  } catch (error) {
+    log.warn(
+      { reason: String(error) },
+      'not put back into the queue: the next start of this worker takes the dump up again',
+    )
+  }
+}
+
 async function makeAttempt(
   context: DumpJobContext & { readonly trace: AttemptTrace | undefined },
   job: Job,
@@ -94,7 +111,7 @@ async function makeAttempt(
   const { config, artifacts, trace } = context
   const asked = readJob(job)
   const log = context.log.child({ guest: asked.guest })
-  if (await context.redis.exists(cancelKey(asked.dump)))
+  if (await unlessAborted(context.redis.exists(cancelKey(asked.dump)), signal))
     throw new AttemptError('CANCELLED', 'cancelled before it began')
   const earlier = await artifacts.report(asked.dump, signal)
   if (earlier) {

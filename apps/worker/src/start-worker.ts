@@ -20,8 +20,12 @@ import { SpaceLedger } from './space-ledger.ts'
 import { takeHost, type TakeHostOptions } from './take-host.ts'
 import { watchConsumption } from './watch-consumption.ts'
 import { watchEviction } from './watch-eviction.ts'
+import { within } from './within.ts'
 import { WorkerConfigError } from './worker-config.ts'
 import { WorkerMetrics } from './worker-metrics.ts'
+
+/** How long the end waits for a look whether the host is drained, in milliseconds. */
+const LAST_LOOK_WITHIN_MS = 1_000
 
 export interface StartWorkerOptions extends TakeHostOptions {
   /** Module that a dump's process runs. */
@@ -35,7 +39,8 @@ export interface StartWorkerOptions extends TakeHostOptions {
 export interface RunningWorker {
   /**
    * Takes no more jobs, lets running ones go on for the configured time, then puts them back into the queue. Resolves
-   * when nothing is left running. Idempotent.
+   * when nothing is left running, also while Redis is away: what could not be put back is taken up by the next start.
+   * Idempotent.
    */
   close(): Promise<void>
 }
@@ -128,7 +133,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   jobs.run((reason) => watch.ended(reason))
   // While it ends, orders to cancel are heard, and health is told.
   stack.defer(() => jobs.close())
-  stack.use(drain)
+  stack.defer(async () => void (await within(LAST_LOOK_WITHIN_MS, drain[Symbol.asyncDispose]())))
   stack.use(
     await announceHost({
       redis,
@@ -151,6 +156,8 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   let closing: Promise<void> | undefined
   return {
     close() {
+      // Who waits for Redis to say farewell keeps no dump from hearing that it is to end.
+      jobs.close().catch(() => undefined)
       closing ??= rest.disposeAsync()
       return closing
     },

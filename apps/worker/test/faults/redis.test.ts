@@ -60,3 +60,40 @@ fault(
     await bench.service.untilState(queued.id, ['succeeded'])
   },
 )
+
+fault(
+  'SIGTERM while Redis is away',
+  () => bench,
+  async () => {
+    const { running, queued } = await bench.oneRunningOneQueued('hang', 'succeed')
+    bench.redis.freeze()
+    const told = performance.now()
+    await bench.worker.kill('SIGTERM')
+    // A second for what runs, and what Redis is waited for.
+    expect(performance.now() - told).toBeLessThan(10_000)
+    expect(bench.worker.process.exitCode).toBe(0)
+    expect(bench.livingDumpProcesses()).toEqual([])
+    expect(bench.service.files().filter((file) => file.startsWith('.'))).toEqual([])
+    bench.redis.thaw()
+    await bench.startWorker()
+    await bench.service.untilState(running.id, ['succeeded'])
+    await bench.service.untilState(queued.id, ['succeeded'])
+  },
+)
+
+fault(
+  'SIGTERM of a worker that has nothing to do while Redis is away',
+  () => bench,
+  async () => {
+    const before = bench.service.files()
+    bench.redis.freeze()
+    await delay(1_500)
+    const told = performance.now()
+    await bench.worker.kill('SIGTERM')
+    expect(performance.now() - told).toBeLessThan(8_000)
+    expect(bench.worker.process.exitCode).toBe(0)
+    expect(bench.service.files()).toEqual(before)
+    bench.redis.thaw()
+    await bench.startWorker()
+  },
+)
