@@ -11,6 +11,7 @@ import { hearCancelOrders } from './hear-cancel-orders.ts'
 import { honourDrain } from './honour-drain.ts'
 import { makeJobWorkers } from './job-workers.ts'
 import type { ConsumptionVerdict } from './judge-consumption.ts'
+import { onceWritesAreTaken } from './once-writes-are-taken.ts'
 import { readWorkerIds, reclaimJobs, writeWorkerIds } from './reclaim-jobs.ts'
 import { refuseEvictingRedis } from './refuse-evicting-redis.ts'
 import { refuseSecondWorker } from './refuse-second-worker.ts'
@@ -46,7 +47,7 @@ export interface RunningWorker {
 }
 
 /**
- * Starts the worker of one host. Waits for Redis as long as it takes. Throws WorkerConfigError when another worker runs
+ * Starts the worker of one host. Waits for Redis as long as it takes, also for one that takes no writes. Throws WorkerConfigError when another worker runs
  * with the same state folder, or when Redis may drop jobs.
  */
 export async function startWorker(options: StartWorkerOptions): Promise<RunningWorker> {
@@ -61,7 +62,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     endpoint === undefined ? undefined : stack.use(await openTraces({ endpoint, service: 'ullage-worker', log }))
   // Served while Redis is waited for, too: a probe that gets no answer would have the worker started anew.
   const metrics = stack.use(new WorkerMetrics())
-  let verdict = starting
+  let verdict: () => ConsumptionVerdict = starting
   if (config.listen) {
     const { registry } = metrics
     const served = stack.use(await serveWatch({ listen: config.listen, registry, verdict: () => verdict() }))
@@ -96,7 +97,12 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   )
   const earlier = await readWorkerIds(stateDir)
   for (const { name } of [dumps, pages]) {
-    const reclaimed = await reclaimJobs(redis, name, earlier)
+    const reclaimed = await onceWritesAreTaken(() => reclaimJobs(redis, name, earlier), {
+      onRefused: (code) => {
+        log.error({ code }, 'redis takes no writes: no job is taken before it does')
+        verdict = () => starting(`redis takes no writes (${code})`)
+      },
+    })
     if (reclaimed.length > 0)
       log.warn({ jobs: reclaimed, queue: name }, 'taken back from a worker of this host that died')
   }
@@ -165,12 +171,8 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
 }
 
 /** What is told of a worker that has not begun to take jobs. A new start would not help. */
-function starting(): ConsumptionVerdict {
-  return {
-    alive: true,
-    ready: false,
-    reason: 'it takes no jobs yet: it waits for redis, or prepares what it has there',
-  }
+function starting(why = 'it waits for redis, or prepares what it has there'): ConsumptionVerdict {
+  return { alive: true, ready: false, reason: `it takes no jobs yet: ${why}` }
 }
 
 /** Waits until Redis answers. Throws WorkerConfigError when it does not let this process in. */
