@@ -12,6 +12,7 @@ import { honourDrain } from './honour-drain.ts'
 import { makeJobWorkers } from './job-workers.ts'
 import type { ConsumptionVerdict } from './judge-consumption.ts'
 import { onceWritesAreTaken } from './once-writes-are-taken.ts'
+import { pruneFencesDaily } from './prune-fences-daily.ts'
 import { readWorkerIds, reclaimJobs, writeWorkerIds } from './reclaim-jobs.ts'
 import { refuseEvictingRedis } from './refuse-evicting-redis.ts'
 import { refuseSecondWorker } from './refuse-second-worker.ts'
@@ -56,6 +57,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   const { place } = config.store
   await using stack = new AsyncDisposableStack()
   stack.use(await takeHost(options))
+  stack.use(pruneFencesDaily({ folder: config.locksDir, log }))
 
   const endpoint = config.tracesEndpoint
   const traces =
