@@ -1,7 +1,9 @@
 import { changedChannel, dumpQueueName, type JobChanged, pagesQueueName, queuePrefix } from '@ullage/dump-job'
-import { Worker, type WorkerOptions } from 'bullmq'
+import { writeRefusalOf } from '@ullage/redis-connection'
+import type { Worker, WorkerOptions } from 'bullmq'
 import type { Logger } from 'pino'
 import { holdLock } from './hold-lock.ts'
+import { PatientWorker } from './patient-worker.ts'
 import { type DumpJobContext, runDumpJob, stopReasons } from './run-dump-job.ts'
 import { runPagesJob } from './run-pages-job.ts'
 
@@ -60,7 +62,7 @@ export function makeJobWorkers(options: Omit<DumpJobContext, 'announce'>): JobWo
     if (worker.cancelJob(job, stopReasons.lockLost)) log.error({ job }, 'the lock is lost: the attempt is ended')
   }
   const context = { ...options, announce }
-  const dumps = new Worker(
+  const dumps = new PatientWorker(
     dumpQueueName(host),
     async (job, token, signal) => {
       if (!job.id || !token || !signal) throw new Error('BullMQ gave a job without id, token or signal')
@@ -78,7 +80,7 @@ export function makeJobWorkers(options: Omit<DumpJobContext, 'announce'>): JobWo
     },
     { ...common, concurrency: config.concurrency },
   )
-  const pages = new Worker(
+  const pages = new PatientWorker(
     pagesQueueName(host),
     async (job, _token, signal) => {
       answering++
@@ -92,7 +94,14 @@ export function makeJobWorkers(options: Omit<DumpJobContext, 'announce'>): JobWo
   )
   const both = [dumps, pages]
   for (const worker of both) {
-    worker.on('error', (error) => log.warn({ reason: error.message, queue: worker.name }, 'queue'))
+    let said = ''
+    worker.on('error', (error) => {
+      // One line for a Redis that is full, not one for each command that it refuses.
+      const what = writeRefusalOf(error) ?? error.message
+      if (what !== said) log.warn({ reason: error.message, queue: worker.name }, 'queue')
+      said = what
+    })
+    for (const heard of ['active', 'drained'] as const) worker.on(heard, () => (said = ''))
     worker.on('completed', (job) => announce(job.id ?? ''))
     worker.on('failed', (job) => announce(job?.id ?? ''))
     worker.on('stalled', (job) => {

@@ -53,9 +53,12 @@ fault(
   async () => {
     const { running, queued } = await bench.oneRunningOneQueued('slow', 'succeed')
     const limit = (bytes: string) => bench.redis.ask((client) => client.config('SET', 'maxmemory', bytes))
+    const said = () => bench.worker.log().match(/"msg":"queue"/g)?.length ?? 0
+    const before = said()
     await limit('1')
     await delay(5_000)
     await limit('0')
+    expect(said() - before).toBeLessThan(10)
     await bench.service.untilState(running.id, ['succeeded'])
     await bench.service.untilState(queued.id, ['succeeded'])
   },
