@@ -11,6 +11,7 @@ import {
 import type { RedisClient } from '@ullage/redis-connection'
 import type { Logger } from 'pino'
 import type { GuestFolder } from './guest-folder.ts'
+import { within } from './within.ts'
 
 /** How often the folder is looked at: a guest that comes or goes is announced at once, not with the next heartbeat. */
 const LOOK_EVERY_MS = 1_000
@@ -18,6 +19,10 @@ const LOOK_EVERY_MS = 1_000
 const LATE_AFTER_MS = 5_000
 /** How often all of a host's guests are put into the index again, should it have been lost, in milliseconds. */
 const INDEX_EVERY_MS = 300_000
+/** How long the start waits for the first heartbeat, in milliseconds; it is tried on meanwhile. */
+const FIRST_WITHIN_MS = 5_000
+/** How long the end waits for a heartbeat that is being written, and then for its farewell, each in milliseconds. */
+const FAREWELL_WITHIN_MS = 1_000
 
 export interface AnnounceHostOptions {
   readonly redis: RedisClient
@@ -40,8 +45,9 @@ export interface AnnounceHostOptions {
 }
 
 /**
- * Says with every heartbeat which guests this host has, until disposed; disposing it says that the host is gone. Resolves
- * after the first heartbeat. The folder is read anew each time.
+ * Says with every heartbeat which guests this host has, until disposed; disposing it says that the host is gone, where Redis
+ * hears of it within 2 s. Resolves after the first heartbeat, or when that has failed or takes longer than 5 s: it is tried each
+ * second, whatever becomes of it. The folder is read anew each time.
  */
 export async function announceHost(options: AnnounceHostOptions): Promise<AsyncDisposable> {
   const { redis, host, instance, concurrency, rememberedMs, folder, consuming, log } = options
@@ -51,6 +57,7 @@ export async function announceHost(options: AnnounceHostOptions): Promise<AsyncD
   let saidText: string | undefined
   let failure: string | undefined
   let indexedAt = Number.NEGATIVE_INFINITY
+  let ended = false
   const indexed = new Set<string>()
   const join = async (keys: readonly string[]) => {
     await Promise.all(keys.flatMap((key) => [redis.sadd(key, host), redis.pexpire(key, rememberedMs)]))
@@ -59,6 +66,7 @@ export async function announceHost(options: AnnounceHostOptions): Promise<AsyncD
   const beat = async () => {
     if (!consuming()) return
     const { guests, ignored } = await folder.list()
+    if (ended) return
     options.onGuests?.(new Set(guests.map(({ id }) => id)))
     const now = JSON.stringify({ guests, ignored })
     if (now === said && performance.now() - saidAt < heartbeat.everyMs) return
@@ -86,22 +94,9 @@ export async function announceHost(options: AnnounceHostOptions): Promise<AsyncD
     failure = undefined
     options.onBeat?.()
   }
-  await beat()
-  let idle = true
-  let lateSaid = false
-  let beating: Promise<void> = Promise.resolve()
-  const timer = setInterval(() => {
-    // One at a time: while Redis is away, heartbeats do not pile up.
-    if (!idle) {
-      if (!lateSaid && performance.now() - saidAt > heartbeat.everyMs + LATE_AFTER_MS) {
-        log.warn({ sinceMs: Math.round(performance.now() - saidAt) }, 'the heartbeat is late')
-        lateSaid = true
-      }
-      return
-    }
-    idle = false
-    lateSaid = false
-    beating = beat()
+  let beating: Promise<void> | undefined
+  const tryBeat = (): Promise<void> => {
+    beating ??= beat()
       .catch((error: unknown) => {
         const reason = String(error)
         // It is tried every second: a fault that stays is one line.
@@ -110,15 +105,36 @@ export async function announceHost(options: AnnounceHostOptions): Promise<AsyncD
         options.onNoBeat?.(error)
       })
       .finally(() => {
-        idle = true
+        beating = undefined
       })
+    return beating
+  }
+  const begunAt = performance.now()
+  await within(FIRST_WITHIN_MS, tryBeat())
+  let lateSaid = false
+  const timer = setInterval(() => {
+    // One at a time: while Redis is away, heartbeats do not pile up.
+    if (beating) {
+      const sinceMs = Math.round(performance.now() - Math.max(saidAt, begunAt))
+      if (!lateSaid && sinceMs > heartbeat.everyMs + LATE_AFTER_MS) {
+        log.warn({ sinceMs }, 'the heartbeat is late')
+        lateSaid = true
+      }
+      return
+    }
+    lateSaid = false
+    void tryBeat()
   }, LOOK_EVERY_MS)
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(timer)
-      idle = false
-      await beating
-      await redis.del(hostAliveKey(host))
+      ended = true
+      // Neither a Redis that is away nor a folder that hangs keeps the worker from its end.
+      if (beating) await within(FAREWELL_WITHIN_MS, beating)
+      const said = redis.del(hostAliveKey(host)).catch((error: unknown) => {
+        log.warn({ reason: String(error) }, 'nobody was told that the host is gone')
+      })
+      await within(FAREWELL_WITHIN_MS, said)
     },
   }
 }

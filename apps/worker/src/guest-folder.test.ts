@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { tenantId } from '@ullage/dump-job'
 import { loadDescriptor } from '@ullage/guests'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { descriptorPath, GuestFolder } from './guest-folder.ts'
+import { descriptorPath, findDescriptor, GuestFolder } from './guest-folder.ts'
 
 let folder: string
 let loads: string[]
@@ -118,4 +118,29 @@ test('a FIFO is a guest with a problem', async () => {
 
 test.each(['../a', 'a/b', '..', ''])('%j has no descriptor', (id) => {
   expect(() => descriptorPath(folder, id)).toThrow(/expected a guest id/)
+})
+
+test('the descriptor of a guest that has one is found, of another it is not', async () => {
+  put('a.json', 'xen')
+  expect(await findDescriptor(folder, 'a')).toBe(join(folder, 'a.json'))
+  await expect(findDescriptor(folder, 'b')).rejects.toThrow('ENOENT')
+  expect(await findDescriptor(folder, 'a')).toBe(join(folder, 'a.json'))
+})
+
+test('who looks for a descriptor in a folder that hangs hears that it is to end, and of such looks there is one', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const looks: string[] = []
+  const hanging = (path: string) => (looks.push(path), promise)
+  const told = new AbortController()
+  const searches = ['a', 'b'].map((id) => findDescriptor(folder, id, told.signal, hanging))
+  const ended = Promise.allSettled(searches)
+  setTimeout(() => told.abort('enough'), 50)
+  expect(await ended).toEqual([
+    { status: 'rejected', reason: 'enough' },
+    { status: 'rejected', reason: 'enough' },
+  ])
+  expect(looks).toEqual([join(folder, 'a.json')])
+  resolve()
+  expect(await findDescriptor(folder, 'c', undefined, hanging)).toBe(join(folder, 'c.json'))
+  expect(looks).toEqual([join(folder, 'a.json'), join(folder, 'c.json')])
 })

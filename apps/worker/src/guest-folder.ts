@@ -1,12 +1,39 @@
-import { readdir, stat } from 'node:fs/promises'
+import { access, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type GuestAnnouncement, guestId, toFailure } from '@ullage/dump-job'
+import { type GuestAnnouncement, guestId, toFailure, unlessAborted } from '@ullage/dump-job'
 
 const SUFFIX = '.json'
 
 /** Path of a guest's descriptor, whether or not it exists. Throws when `guest` is no guest id. */
 export function descriptorPath(guestsDir: string, guest: string): string {
   return join(guestsDir, `${guestId.parse(guest)}${SUFFIX}`)
+}
+
+/** Of each folder, the last look for a descriptor that was asked for. */
+const lastLook = new Map<string, Promise<void>>()
+
+/**
+ * Path of the descriptor of a guest that has one. Throws what `look` does where there is none. An abort is heard also while the
+ * folder's file system hangs; its reason is thrown. One look at a time: each that hangs keeps one of the process's few threads.
+ */
+export async function findDescriptor(
+  guestsDir: string,
+  guest: string,
+  signal?: AbortSignal,
+  look: (path: string) => Promise<void> = access,
+): Promise<string> {
+  const path = descriptorPath(guestsDir, guest)
+  const before = lastLook.get(guestsDir) ?? Promise.resolve()
+  const found = before.then(() => {
+    signal?.throwIfAborted()
+    return look(path)
+  })
+  lastLook.set(
+    guestsDir,
+    found.catch(() => undefined),
+  )
+  await unlessAborted(found, signal)
+  return path
 }
 
 /** What is announced of a descriptor. */

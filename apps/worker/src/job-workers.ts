@@ -1,12 +1,19 @@
 import { changedChannel, dumpQueueName, type JobChanged, pagesQueueName, queuePrefix } from '@ullage/dump-job'
-import { Worker, type WorkerOptions } from 'bullmq'
+import { writeRefusalOf } from '@ullage/redis-connection'
+import type { Worker, WorkerOptions } from 'bullmq'
+import type { Logger } from 'pino'
 import { holdLock } from './hold-lock.ts'
+import { PatientWorker } from './patient-worker.ts'
 import { type DumpJobContext, putBack, runDumpJob, stopReasons } from './run-dump-job.ts'
 import { runPagesJob } from './run-pages-job.ts'
 import { TakingJobs } from './taking-jobs.ts'
 
 /** Starts of one job, retries and stalls together, before it is given up whatever the reasons were. */
 const MOST_STARTS = 10
+/** How often jobs that run are told to end while the worker ends, in milliseconds: one may have been taken just now. */
+const TELL_EVERY_MS = 100
+/** How long Redis may take to hear what became of the last job when the worker ends, in milliseconds. */
+const LAST_WORD_WITHIN_MS = 2_000
 
 export interface JobWorkers {
   /** Of BullMQ, one for each queue of this host. */
@@ -24,7 +31,7 @@ export interface JobWorkers {
   run(onEnded: (reason: string) => void): void
   /**
    * Takes no more jobs, lets running ones go on for the configured time, then has them put back into the queue. Resolves when
-   * nothing is left running. Idempotent.
+   * nothing is left running, 2 s later where Redis does not hear of it. Idempotent.
    */
   close(): Promise<void>
 }
@@ -41,6 +48,7 @@ export function makeJobWorkers(options: Omit<DumpJobContext, 'announce'>): JobWo
     })
   }
   const running = new Set<string>()
+  let answering = 0
   /** Of those that run, which were told to end. */
   const cancelled = new Set<string>()
   const common: WorkerOptions = {
@@ -57,7 +65,7 @@ export function makeJobWorkers(options: Omit<DumpJobContext, 'announce'>): JobWo
     if (worker.cancelJob(job, stopReasons.lockLost)) log.error({ job }, 'the lock is lost: the attempt is ended')
   }
   const context = { ...options, announce }
-  const dumps = new Worker(
+  const dumps = new PatientWorker(
     dumpQueueName(host),
     async (job, token, signal) => {
       if (!job.id || !token || !signal) throw new Error('BullMQ gave a job without id, token or signal')
@@ -78,14 +86,28 @@ export function makeJobWorkers(options: Omit<DumpJobContext, 'announce'>): JobWo
     { ...common, concurrency: config.concurrency },
   )
   const taking = new TakingJobs(dumps)
-  const pages = new Worker(
+  const pages = new PatientWorker(
     pagesQueueName(host),
-    (job, _token, signal) => runPagesJob({ config, childModule, log }, job, signal ?? new AbortController().signal),
+    async (job, _token, signal) => {
+      answering++
+      try {
+        return await runPagesJob({ config, childModule, log }, job, signal ?? new AbortController().signal)
+      } finally {
+        answering--
+      }
+    },
     { ...common, concurrency: 1 },
   )
   const both = [dumps, pages]
   for (const worker of both) {
-    worker.on('error', (error) => log.warn({ reason: error.message, queue: worker.name }, 'queue'))
+    let said = ''
+    worker.on('error', (error) => {
+      // One line for a Redis that is full, not one for each command that it refuses.
+      const what = writeRefusalOf(error) ?? error.message
+      if (what !== said) log.warn({ reason: error.message, queue: worker.name }, 'queue')
+      said = what
+    })
+    for (const heard of ['active', 'drained'] as const) worker.on(heard, () => (said = ''))
     worker.on('completed', (job) => announce(job.id ?? ''))
     worker.on('failed', (job) => announce(job?.id ?? ''))
     worker.on('stalled', (job) => {
@@ -123,16 +145,39 @@ export function makeJobWorkers(options: Omit<DumpJobContext, 'announce'>): JobWo
       isConsuming = true
     },
     close() {
-      ending ??= endInOrder(dumps, pages, shutdownMs)
+      ending ??= endInOrder({ dumps, pages, isBusy: () => running.size + answering > 0, shutdownMs, log })
       return ending
     },
   }
 }
 
-async function endInOrder(dumps: Worker, pages: Worker, shutdownMs: number): Promise<void> {
+interface Ending extends Pick<JobWorkers, 'dumps' | 'pages'> {
+  /** Whether an attempt or a question is under way. */
+  readonly isBusy: () => boolean
+  readonly shutdownMs: number
+  readonly log: Logger
+}
+
+async function endInOrder({ dumps, pages, isBusy, shutdownMs, log }: Ending): Promise<void> {
   const closed = Promise.all([dumps.close(), pages.close()])
-  pages.cancelAllJobs(stopReasons.shutdown)
-  const late = setTimeout(() => dumps.cancelAllJobs(stopReasons.shutdown), shutdownMs)
-  await closed
-  clearTimeout(late)
+  const begun = performance.now()
+  let busyAt = begun
+  const unheard = Promise.withResolvers<void>()
+  const tell = () => {
+    const now = performance.now()
+    pages.cancelAllJobs(stopReasons.shutdown)
+    if (now - begun >= shutdownMs) dumps.cancelAllJobs(stopReasons.shutdown)
+    if (isBusy()) busyAt = now
+    else if (now - busyAt >= LAST_WORD_WITHIN_MS) unheard.resolve()
+  }
+  tell()
+  const timer = setInterval(tell, TELL_EVERY_MS)
+  try {
+    // BullMQ's own end waits for a Redis that is away.
+    const isHeard = await Promise.race([closed.then(() => true), unheard.promise.then(() => false)])
+    if (!isHeard)
+      log.warn('redis does not hear of the end: jobs that it still has as running are taken up by the next start')
+  } finally {
+    clearInterval(timer)
+  }
 }

@@ -18,6 +18,7 @@ test.each([
   ['has not heard of redis for 15 s', {}, 15_000, true, false],
   ['has written no heartbeat for 14 s', { answeredAt: 14_000 }, 14_999, true, true],
   ['has written no heartbeat for 15 s', { answeredAt: 14_000 }, 15_000, true, false],
+  ['has written no heartbeat at all', { beatAt: undefined }, 1, true, false],
   ['has a job that waits for 29 s', { waitingSince: 0, answeredAt: 29_000, beatAt: 29_000 }, 29_999, true, true],
   ['has a job that waits for 30 s', { waitingSince: 0, answeredAt: 29_000, beatAt: 29_000 }, 30_000, true, false],
   ['has a job that waits for 5 min', { waitingSince: 0, answeredAt: 299_000 }, 300_000, false, false],
@@ -30,5 +31,8 @@ test('why no heartbeat is written is said where Redis says it', () => {
   const facts = { ...fine, answeredAt: 20_000, writeRefusal: 'OOM' }
   expect(judgeConsumption(facts, 20_000).reason).toBe(
     'redis takes no writes (OOM): the heartbeat was not written for 20 s',
+  )
+  expect(judgeConsumption({ ...fine, beatAt: undefined, writeRefusal: 'OOM' }, 1).reason).toBe(
+    'redis takes no writes (OOM): no heartbeat has been written yet',
   )
 })

@@ -5,8 +5,8 @@ export interface ConsumptionFacts {
   readonly paused: boolean
   /** When Redis last answered this worker's look at its queue. */
   readonly answeredAt: number
-  /** When the heartbeat of this worker was last written. */
-  readonly beatAt: number
+  /** When the heartbeat of this worker was last written; undefined before the first one. */
+  readonly beatAt: number | undefined
   /** The code by which Redis refused the heartbeat since; undefined while it takes writes. */
   readonly writeRefusal: string | undefined
   /** Since when jobs wait although this worker has a free place; undefined while none does. */
@@ -44,12 +44,14 @@ export function judgeConsumption(facts: ConsumptionFacts, now: number): Consumpt
   if (silent >= SILENT_AFTER_MS) {
     return { alive, ready: false, reason: `redis has not answered for ${Math.round(silent / 1000)} s` }
   }
-  const unbeaten = now - facts.beatAt
+  const unbeaten = facts.beatAt === undefined ? Number.POSITIVE_INFINITY : now - facts.beatAt
   if (unbeaten >= UNBEATEN_AFTER_MS) {
-    const seconds = `${Math.round(unbeaten / 1000)} s`
     const { writeRefusal: code } = facts
     const why = code === undefined ? '' : `redis takes no writes (${code}): `
-    return { alive, ready: false, reason: `${why}the heartbeat was not written for ${seconds}` }
+    const since = Number.isFinite(unbeaten)
+      ? `the heartbeat was not written for ${Math.round(unbeaten / 1000)} s`
+      : 'no heartbeat has been written yet'
+    return { alive, ready: false, reason: `${why}${since}` }
   }
   if (waited >= IDLE_AFTER_MS) {
     const reason = `jobs have waited for ${Math.round(waited / 1000)} s although this worker has a free place`

@@ -29,8 +29,13 @@ export async function writeWorkerIds(stateDir: string, ids: readonly string[]): 
   await rename(`${path}.new`, path)
 }
 
-/** Of the active jobs, those whose lock a dead worker has, or nobody: they lose it and count as suspected of stalling. */
+/**
+ * Of the active jobs, those whose lock a dead worker has, or nobody: they lose it and count as suspected of stalling. It begins
+ * with a write that changes nothing: a Redis that takes none then says so before a lock is lost, and also where no job is active.
+ */
 const SCRIPT = `
+redis.call('SADD', KEYS[2], '')
+redis.call('SREM', KEYS[2], '')
 local taken = {}
 for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
   local key = ARGV[1] .. id .. ':lock'
@@ -53,7 +58,8 @@ return taken`
 /**
  * Makes the queue's next look for stalled jobs, which a worker begins with, find the jobs of these dead workers at once
  * instead of when their locks have expired; it then counts and moves them as ever. A lock is known by the id that it begins
- * with, so no living worker loses one, of whichever host it believes to be. Returns the ids of the jobs.
+ * with, so no living worker loses one, of whichever host it believes to be. Returns the ids of the jobs. Throws what Redis says
+ * when it takes no writes for this queue, whether or not there are such jobs.
  */
 export async function reclaimJobs(
   redis: RedisClient,

@@ -8,6 +8,7 @@ import { dumpJob } from '@ullage/dump-job'
 import { type Job, WaitingError } from 'bullmq'
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { findDescriptor } from './guest-folder.ts'
 import { type DumpJobContext, runDumpJob, stopReasons } from './run-dump-job.ts'
 import { SpaceLedger } from './space-ledger.ts'
 import { readWorkerConfig } from './worker-config.ts'
@@ -67,6 +68,19 @@ test.each([
   await expect(run(store, abortedWith(stopReasons.shutdown))).rejects.toBeInstanceOf(WaitingError)
   await expect(run(store, abortedWith(stopReasons.cancelled))).rejects.toThrow('CANCELLED: cancelled while it ran')
   await expect(run(store, abortedWith(stopReasons.lockLost))).rejects.toThrow('LOCK_LOST')
+})
+
+test('an attempt that waits for a guests folder which hangs hears that it is to end', async () => {
+  const hung = Promise.withResolvers<void>()
+  const before = findDescriptor(folder, 'web-2', undefined, () => hung.promise)
+  const stop = new AbortController()
+  setTimeout(() => stop.abort(stopReasons.cancelled), 50)
+  try {
+    await expect(run({}, stop.signal)).rejects.toThrow('CANCELLED: cancelled while it ran')
+  } finally {
+    hung.resolve()
+    await before
+  }
 })
 
 const attemptWith = (remove: Attempt['remove']): Pick<ArtifactStore, 'begin'> => ({

@@ -1,4 +1,3 @@
-import { access } from 'node:fs/promises'
 import { type ArtifactStore, StoreError } from '@ullage/artifact-store'
 import {
   cancelKey,
@@ -9,13 +8,14 @@ import {
   dumpResult,
   failureOfReason,
   resultOfReport,
+  unlessAborted,
 } from '@ullage/dump-job'
 import type { Traces } from '@ullage/traces'
 import { type Job, WaitingError } from 'bullmq'
 import type { RedisClient } from '@ullage/redis-connection'
 import type { Logger } from 'pino'
 import { raiseFence } from './attempt-fence.ts'
-import { descriptorPath } from './guest-folder.ts'
+import { findDescriptor } from './guest-folder.ts'
 import { AttemptError, toJobError } from './job-failure.ts'
 import { lateSignal } from './late-signal.ts'
 import { relayProgress } from './relay-progress.ts'
@@ -23,6 +23,7 @@ import { lockLost, renewLock } from './renew-lock.ts'
 import { runChild } from './run-child.ts'
 import type { SpaceLedger } from './space-ledger.ts'
 import { type AttemptTrace, traceAttempt } from './trace-attempt.ts'
+import { within } from './within.ts'
 import type { WorkerConfig } from './worker-config.ts'
 import type { WorkerMetrics } from './worker-metrics.ts'
 
@@ -35,6 +36,8 @@ const PUBLISH_WITHIN_MS = 2_000
 const REMOVE_WITHIN_MS = { usually: 60_000, inHaste: 2_000 }
 /** Codes of a store that does not answer, and of a disk that did not while a guest stood still. */
 const STORE_AWAY: readonly (string | undefined)[] = ['STORE_UNAVAILABLE', 'TIMEOUT']
+/** How long Redis may take to put a job back when the worker ends, in milliseconds; the next start takes back the others. */
+const PUT_BACK_WITHIN_MS = 1_000
 
 /** Why a running job is told to end; what happens to the job differs. */
 export const stopReasons = { cancelled: 'cancelled', shutdown: 'shutdown', lockLost: 'lockLost' } as const
@@ -77,8 +80,8 @@ export async function runDumpJob(
     if (signal.aborted && signal.reason === stopReasons.shutdown) {
       context.metrics.attempt('putBack')
       trace?.end('putBack')
-      log.info('put back into the queue: the worker is ending')
-      return await putBack(job, token)
+      await putBackInTime(job, token, log)
+      throw new WaitingError()
     }
     const failure = toJobError(signal.aborted ? endedBy(signal.reason, error) : error, attempt, job.failedReason)
     const { code } = failureOfReason(failure.message)
@@ -97,6 +100,20 @@ export async function putBack(job: Job, token: string): Promise<never> {
   throw new WaitingError()
 }
 
+/** A job that could not be put back is, to the next start, one of a worker that died. */
+async function putBackInTime(job: Job, token: string, log: Logger): Promise<void> {
+  try {
+    const isHeard = await within(PUT_BACK_WITHIN_MS, job.moveToWait(token))
+    if (isHeard) return log.info('put back into the queue: the worker is ending')
+    log.warn('redis does not answer: the next start of this worker takes the dump up again')
+  } catch (error) {
+    log.warn(
+      { reason: String(error) },
+      'not put back into the queue: the next start of this worker takes the dump up again',
+    )
+  }
+}
+
 async function makeAttempt(
   context: DumpJobContext & { readonly trace: AttemptTrace | undefined },
   job: Job,
@@ -106,7 +123,7 @@ async function makeAttempt(
   const { config, artifacts, trace } = context
   const asked = readJob(job)
   const log = context.log.child({ guest: asked.guest })
-  if (await context.redis.exists(cancelKey(asked.dump)))
+  if (await unlessAborted(context.redis.exists(cancelKey(asked.dump)), signal))
     throw new AttemptError('CANCELLED', 'cancelled before it began')
   // A Redis that takes no writes gives jobs away all the same.
   const lock = { token, lockMs: config.lockMs, log }
@@ -116,7 +133,7 @@ async function makeAttempt(
     log.info('already published by an attempt that could not say so')
     return resultOfReport(earlier)
   }
-  const descriptor = await findDescriptor(config.guestsDir, asked.guest)
+  const descriptor = await descriptorOf(config.guestsDir, asked.guest, signal)
 
   const order = { queuedMs: job.timestamp, attempt: job.attemptsStarted }
   const fence = await raiseFence(config.locksDir, asked.dump, order, signal)
@@ -194,15 +211,14 @@ function readJob(job: Job): DumpJob {
   return data
 }
 
-async function findDescriptor(guestsDir: string, guest: string): Promise<string> {
-  const path = descriptorPath(guestsDir, guest)
+async function descriptorOf(guestsDir: string, guest: string, signal: AbortSignal): Promise<string> {
   try {
-    await access(path)
+    return await findDescriptor(guestsDir, guest, signal)
   } catch (error) {
+    if (signal.aborted) throw error
     const message = `no descriptor for guest ${guest} on this host; GET /v1/guests lists those there are`
     throw new AttemptError('GUEST_NOT_FOUND', message, { cause: error })
   }
-  return path
 }
 
 /** What an attempt failed of that was told to end; what waited for the store has thrown the reason itself. */

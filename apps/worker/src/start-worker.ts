@@ -13,6 +13,8 @@ import { hearCancelOrders } from './hear-cancel-orders.ts'
 import { honourDrain } from './honour-drain.ts'
 import { makeJobWorkers } from './job-workers.ts'
 import type { ConsumptionVerdict } from './judge-consumption.ts'
+import { onceWritesAreTaken } from './once-writes-are-taken.ts'
+import { pruneFencesDaily } from './prune-fences-daily.ts'
 import { readWorkerIds, reclaimJobs, writeWorkerIds } from './reclaim-jobs.ts'
 import { refuseEvictingRedis } from './refuse-evicting-redis.ts'
 import { refuseSecondWorker } from './refuse-second-worker.ts'
@@ -37,14 +39,15 @@ export interface StartWorkerOptions extends TakeHostOptions {
 export interface RunningWorker {
   /**
    * Takes no more jobs, lets running ones go on for the configured time, then puts them back into the queue. Resolves
-   * when nothing is left running. Idempotent.
+   * when nothing is left running, also while Redis is away: what could not be put back is taken up by the next start.
+   * Idempotent.
    */
   close(): Promise<void>
 }
 
 /**
- * Starts the worker of one host. Waits for folders that hang, and for Redis, as long as it takes. Throws WorkerConfigError when
- * another worker runs with the same state folder, or when Redis may drop jobs.
+ * Starts the worker of one host. Waits for folders that hang, and for Redis, also for one that takes no writes, as long as it
+ * takes. Throws WorkerConfigError when another worker runs with the same state folder, or when Redis may drop jobs.
  */
 export async function startWorker(options: StartWorkerOptions): Promise<RunningWorker> {
   const { config, log, childModule } = options
@@ -59,13 +62,14 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     endpoint === undefined ? undefined : stack.use(await openTraces({ endpoint, service: 'ullage-worker', log }))
   // Served while folders and Redis are waited for, too: a probe that gets no answer would have the worker started anew.
   const metrics = stack.use(new WorkerMetrics())
-  let verdict = () => starting(waits)
+  let verdict = (): ConsumptionVerdict => starting(waits.reason)
   if (config.listen) {
     const { registry } = metrics
     const served = stack.use(await serveWatch({ listen: config.listen, registry, verdict: () => verdict() }))
     log.info({ url: served.url }, 'metrics and health are served')
   }
   stack.use(await takeHost(options, waits))
+  stack.use(pruneFencesDaily({ folder: config.locksDir, log }))
   const connection = stack.use(connectRedis(config.redis, { whileAway: 'wait', log }))
   await untilLetIn(connection)
   const { redis } = connection
@@ -95,7 +99,12 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   )
   const earlier = await readWorkerIds(stateDir)
   for (const { name } of [dumps, pages]) {
-    const reclaimed = await reclaimJobs(redis, name, earlier)
+    const reclaimed = await onceWritesAreTaken(() => reclaimJobs(redis, name, earlier), {
+      onRefused: (code) => {
+        log.error({ code }, 'redis takes no writes: no job is taken before it does')
+        verdict = () => starting(`redis takes no writes (${code})`)
+      },
+    })
     if (reclaimed.length > 0)
       log.warn({ jobs: reclaimed, queue: name }, 'taken back from a worker of this host that died')
   }
@@ -156,6 +165,8 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
   let closing: Promise<void> | undefined
   return {
     close() {
+      // Who waits for Redis to say farewell keeps no dump from hearing that it is to end.
+      jobs.close().catch(() => undefined)
       closing ??= rest.disposeAsync()
       return closing
     },
@@ -163,12 +174,8 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
 }
 
 /** What is told of a worker that has not begun to take jobs. A new start would not help. */
-function starting({ reason: folder }: FolderWaits): ConsumptionVerdict {
-  return {
-    alive: true,
-    ready: false,
-    reason: `it takes no jobs yet: ${folder ?? 'it waits for redis, or prepares what it has there'}`,
-  }
+function starting(why = 'it waits for redis, or prepares what it has there'): ConsumptionVerdict {
+  return { alive: true, ready: false, reason: `it takes no jobs yet: ${why}` }
 }
 
 /** Waits until Redis answers. Throws WorkerConfigError when it does not let this process in. */

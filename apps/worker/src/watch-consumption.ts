@@ -29,7 +29,7 @@ export interface ConsumptionWatch extends Disposable {
 export function watchConsumption(options: WatchConsumptionOptions): ConsumptionWatch {
   let ended: string | undefined
   let answeredAt = performance.now()
-  let beatAt = answeredAt
+  let beatAt: number | undefined
   let writeRefusal: string | undefined
   let waitingSince: number | undefined
   let waiting = 0

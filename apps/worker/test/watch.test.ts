@@ -1,4 +1,6 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Running, Service, until } from './start-service.ts'
@@ -142,6 +144,57 @@ test('a worker that waits for redis is alive and not ready, and ready once redis
   }
   await until('it is ready', async () => (await readiness()) === 200)
   await waits.kill('SIGTERM')
+})
+
+test('a worker that is started while redis is full waits for room, says so, and then makes what waits', async () => {
+  const folder = join(service.folder, 'h3')
+  const guests = join(folder, 'guests')
+  mkdirSync(guests, { recursive: true })
+  const guest = { backend: 'test-double', attempts: ['hang', 'succeed'], counter: join(folder, 'attempts') }
+  writeFileSync(join(guests, 'h3-guest.json'), JSON.stringify(guest))
+  const env = {
+    ULLAGE_HOST_ID: 'h3',
+    ULLAGE_STATE_DIR: folder,
+    ULLAGE_GUESTS_DIR: guests,
+    ULLAGE_WORKER_LISTEN: '127.0.0.1:0',
+  }
+  const redis = new Redis(service.redis.socketPath)
+  let started = service.start(DOUBLE, env)
+  const readiness = async () => {
+    const [, at] = /"url":"([^"]+)"/.exec(started.log()) ?? []
+    return at === undefined ? '' : ((await (await fetch(`${at}/readyz`)).json()) as { reason: string }).reason
+  }
+  const startFull = async () => {
+    await redis.config('SET', 'maxmemory', '1')
+    started = service.start(DOUBLE, env)
+    await until(
+      () => `the worker says why: ${started.log()}`,
+      async () => (await readiness()) === 'it takes no jobs yet: redis takes no writes (OOM)',
+    )
+    // Each second it is tried, once it is said.
+    await delay(2_500)
+    expect(started.log().match(/redis takes no writes/g)).toHaveLength(1)
+    expect(started.log()).not.toContain('"msg":"queue"')
+    expect(started.process.exitCode).toBeNull()
+    await redis.config('SET', 'maxmemory', '0')
+    await until('the worker is ready', async () => (await readiness()) === 'ok')
+  }
+  try {
+    await until('it is ready', async () => (await readiness()) === 'ok')
+    const { id } = await service.dump({ guest: 'h3-guest' })
+    await until('it is made', async () => (await service.show(id)).progress?.stage === 'write')
+    // What it made is in the queue as running: the next start takes it back first.
+    await started.kill('SIGKILL')
+    await startFull()
+    await service.untilState(id, ['succeeded'])
+    await started.kill('SIGTERM')
+    expect(started.process.exitCode).toBe(0)
+    await startFull()
+    await started.kill('SIGTERM')
+  } finally {
+    await redis.config('SET', 'maxmemory', '0')
+    redis.disconnect()
+  }
 })
 
 test('a worker that cannot be watched where it should be begins no dump', async () => {

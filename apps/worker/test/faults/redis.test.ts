@@ -53,12 +53,52 @@ fault(
   async () => {
     const { running, queued } = await bench.oneRunningOneQueued('slow', 'succeed')
     const limit = (bytes: string) => bench.redis.ask((client) => client.config('SET', 'maxmemory', bytes))
+    const said = () => bench.worker.log().match(/"msg":"queue"/g)?.length ?? 0
+    const before = said()
     await limit('1')
     // All tries of a dump would have been used up by then.
     await delay(20_000)
     await limit('0')
+    expect(said() - before).toBeLessThan(10)
     await bench.service.untilState(running.id, ['succeeded'])
     const { attempts } = await bench.service.untilState(queued.id, ['succeeded'])
     expect(attempts).toBe(1)
+  },
+)
+
+fault(
+  'SIGTERM while Redis is away',
+  () => bench,
+  async () => {
+    const { running, queued } = await bench.oneRunningOneQueued('hang', 'succeed')
+    bench.redis.freeze()
+    const told = performance.now()
+    await bench.worker.kill('SIGTERM')
+    // A second for what runs, and what Redis is waited for.
+    expect(performance.now() - told).toBeLessThan(10_000)
+    expect(bench.worker.process.exitCode).toBe(0)
+    expect(bench.livingDumpProcesses()).toEqual([])
+    expect(bench.service.files().filter((file) => file.startsWith('.'))).toEqual([])
+    bench.redis.thaw()
+    await bench.startWorker()
+    await bench.service.untilState(running.id, ['succeeded'])
+    await bench.service.untilState(queued.id, ['succeeded'])
+  },
+)
+
+fault(
+  'SIGTERM of a worker that has nothing to do while Redis is away',
+  () => bench,
+  async () => {
+    const before = bench.service.files()
+    bench.redis.freeze()
+    await delay(1_500)
+    const told = performance.now()
+    await bench.worker.kill('SIGTERM')
+    expect(performance.now() - told).toBeLessThan(8_000)
+    expect(bench.worker.process.exitCode).toBe(0)
+    expect(bench.service.files()).toEqual(before)
+    bench.redis.thaw()
+    await bench.startWorker()
   },
 )

@@ -62,3 +62,17 @@ fault(
     expect((await bench.service.untilState(dump.id, ['succeeded'])).attempts).toBeLessThanOrEqual(2)
   },
 )
+
+fault(
+  'SIGTERM while Redis is away and pages are written',
+  () => bench,
+  async () => {
+    const dump = await bench.slowDump()
+    await bench.untilStage(dump, 'write')
+    await bench.redis.kill()
+    await endsInOrder()
+    await bench.redis.revive()
+    await bench.startWorker()
+    await bench.service.untilState(dump.id, ['succeeded'])
+  },
+)

@@ -1,0 +1,29 @@
+import { keepFinishedSeconds } from '@ullage/dump-job'
+import type { Logger } from 'pino'
+import { pruneFences } from './attempt-fence.ts'
+
+const EVERY_MS = 24 * 3600 * 1000
+/** Longer than a job stays in its queue: who begins it after that begins it anew. */
+const KEPT_MS = 2 * keepFinishedSeconds * 1000
+
+export interface PruneFencesDailyOptions {
+  readonly folder: string
+  readonly log: Pick<Logger, 'warn'>
+  readonly everyMs?: number
+}
+
+/**
+ * Removes, once a day until disposed, fences that nobody has touched for twice as long as a finished job is kept. Whose fence is
+ * gone may not publish, so that none but the attempt that began last ever could. A folder that hangs is asked once.
+ */
+export function pruneFencesDaily({ folder, log, everyMs = EVERY_MS }: PruneFencesDailyOptions): Disposable {
+  let pruning: Promise<void> | undefined
+  const timer = setInterval(() => {
+    pruning ??= pruneFences(folder, KEPT_MS)
+      .catch((error: unknown) => log.warn({ reason: String(error) }, 'fences of dumps that ended are still there'))
+      .finally(() => {
+        pruning = undefined
+      })
+  }, everyMs)
+  return { [Symbol.dispose]: () => clearInterval(timer) }
+}
