@@ -3,8 +3,8 @@ import type { Logger } from 'pino'
 import { pruneFences } from './attempt-fence.ts'
 
 const EVERY_MS = 24 * 3600 * 1000
-/** Longer than a job stays in its queue: who begins it after that begins it anew. */
-const KEPT_MS = 2 * keepFinishedSeconds * 1000
+/** How long a fence that nobody touches is kept, in milliseconds: longer than a job stays in its queue; who begins it after that begins it anew. */
+export const FENCES_KEPT_MS = 2 * keepFinishedSeconds * 1000
 
 export interface PruneFencesDailyOptions {
   readonly folder: string
@@ -19,7 +19,7 @@ export interface PruneFencesDailyOptions {
 export function pruneFencesDaily({ folder, log, everyMs = EVERY_MS }: PruneFencesDailyOptions): Disposable {
   let pruning: Promise<void> | undefined
   const timer = setInterval(() => {
-    pruning ??= pruneFences(folder, KEPT_MS)
+    pruning ??= pruneFences(folder, FENCES_KEPT_MS)
       .catch((error: unknown) => log.warn({ reason: String(error) }, 'fences of dumps that ended are still there'))
       .finally(() => {
         pruning = undefined

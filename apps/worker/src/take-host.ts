@@ -1,14 +1,12 @@
 import { access, constants } from 'node:fs/promises'
 import { join } from 'node:path'
-import { keepFinishedSeconds, makeFolder } from '@ullage/dump-job'
+import { makeFolder } from '@ullage/dump-job'
 import type { Logger } from 'pino'
 import { pruneFences } from './attempt-fence.ts'
+import { FENCES_KEPT_MS } from './prune-fences-daily.ts'
 import type { FolderWaits, NamedFolder } from './folder-waits.ts'
 import { takeHostLock } from './host-lock.ts'
 import { type WorkerConfig, WorkerConfigError } from './worker-config.ts'
-
-/** Longer than a job stays in its queue: who begins it after that begins it anew. */
-const FENCES_KEPT_MS = 2 * keepFinishedSeconds * 1000
 
 /** What became of a guest that was found paused. */
 export interface AbandonedGuest {
