@@ -1,4 +1,3 @@
-import { endProcess } from '@ullage/native/end-process'
 import manifest from '../package.json' with { type: 'json' }
 import { EXIT, exitFor } from './exit-status.ts'
 import { HelpRequest, UsageError } from './usage-error.ts'
@@ -29,6 +28,9 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./commands/serve.ts')).serve,
 }
 
+/** What ends this process also while a file system hangs, once there is a command that may meet one. */
+let endProcess: (status: number) => never = process.exit
+
 async function run(args: readonly string[], signal: AbortSignal): Promise<void> {
   const [name, ...rest] = args
   if (name === '--version' || name === 'version') {
@@ -42,7 +44,9 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<void> 
   }
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (!load) throw new UsageError(`expected a command, found ${JSON.stringify(name)}\n${help}`)
-  await (await load())(rest, signal)
+  const command = await load()
+  endProcess = (await import('@ullage/native/end-process')).endProcess
+  await command(rest, signal)
 }
 
 /** How long what runs has to end after a signal, in milliseconds; serve may have to put its jobs back. */

@@ -32,7 +32,7 @@ export function heedRefusedWrites({ redis, host, taking, log }: HeedRefusedWrite
       )
     }
     if (code === undefined && held) {
-      await taking.release('redisTakesNoWrites')
+      taking.release('redisTakesNoWrites')
       log.info('redis takes writes again')
     }
   }

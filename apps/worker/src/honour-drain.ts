@@ -20,7 +20,7 @@ export async function honourDrain({ redis, host, taking, log }: HonourDrainOptio
     const drained = (await redis.exists(hostDrainKey(host))) === 1
     if (drained === taking.isHeldFor('drained')) return
     if (drained) await taking.hold('drained')
-    else await taking.release('drained')
+    else taking.release('drained')
     log.info({ drained }, drained ? 'the host is drained: no dump is begun' : 'dumps are begun again')
   }
   await look()

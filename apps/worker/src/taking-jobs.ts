@@ -28,8 +28,9 @@ export class TakingJobs {
     if (!this.#worker.isPaused()) await this.#worker.pause(true)
   }
 
-  async release(reason: NotNow): Promise<void> {
+  release(reason: NotNow): void {
     this.#reasons.delete(reason)
-    if (!this.isHeld && this.#worker.isPaused()) await this.#worker.resume()
+    // Jobs are taken at once; what it resolves after may be as far away as the next look for stalled ones.
+    if (!this.isHeld && this.#worker.isPaused()) void this.#worker.resume()
   }
 }
