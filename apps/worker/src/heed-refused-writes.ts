@@ -28,7 +28,7 @@ export function heedRefusedWrites({ redis, host, taking, log }: HeedRefusedWrite
       await taking.hold('redisTakesNoWrites')
       log.error(
         { code },
-        'redis takes no writes: no dump is begun, and what is finished is published when it does again',
+        'redis takes no writes: nothing is begun, and what is finished is published when it does again',
       )
     }
     if (code === undefined && held) {
