@@ -22,7 +22,10 @@ function run(command: string, key = services.key): string {
   const script = [['API', apiUrl] as const, ['WORKER', workerUrl] as const, ['REDIS', redisSocket] as const]
     .reduce((text, [name, here]) => text.replace(`${name}=${defaultOf(name)}\n`, `${name}=${here}\n`), definitions)
     .concat(command.replaceAll('ID', randomUUID()))
-  const { stdout, stderr, status } = spawnSync('bash', ['-euc', script], { input: `${key}\n`, encoding: 'utf8' })
+  const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-euc', script], {
+    input: `${key}\n`,
+    encoding: 'utf8',
+  })
   expect([status, stderr]).toEqual([0, ''])
   return stdout
 }
