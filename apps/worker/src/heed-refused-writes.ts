@@ -1,13 +1,11 @@
 import { hostWriteProbeKey } from '@ullage/dump-job'
-import { type RedisClient, writeRefusalOf } from '@ullage/redis-connection'
+import { probeWrites, type RedisClient } from '@ullage/redis-connection'
 import type { Logger } from 'pino'
 import { lookRegularly } from './look-regularly.ts'
 import type { TakingJobs } from './taking-jobs.ts'
 
 /** How often a write is tried, in milliseconds. */
 const LOOK_EVERY_MS = 2_000
-/** How long what is written is kept, in milliseconds. Nobody reads it. */
-const KEPT_MS = 10_000
 
 export interface HeedRefusedWritesOptions {
   readonly redis: RedisClient
@@ -22,7 +20,7 @@ export interface HeedRefusedWritesOptions {
  */
 export function heedRefusedWrites({ redis, host, taking, log }: HeedRefusedWritesOptions): Disposable {
   const look = async () => {
-    const code = await refusalOfWrite(redis, host)
+    const code = await probeWrites(redis, [hostWriteProbeKey(host)])
     const held = taking.isHeldFor('redisTakesNoWrites')
     if (code !== undefined && !held) {
       await taking.hold('redisTakesNoWrites')
@@ -40,15 +38,4 @@ export function heedRefusedWrites({ redis, host, taking, log }: HeedRefusedWrite
     everyMs: LOOK_EVERY_MS,
     failed: (error) => log.warn({ reason: String(error) }, 'it could not be told whether redis takes writes'),
   })
-}
-
-async function refusalOfWrite(redis: RedisClient, host: string): Promise<string | undefined> {
-  try {
-    await redis.set(hostWriteProbeKey(host), '', 'PX', KEPT_MS)
-    return undefined
-  } catch (error) {
-    const code = writeRefusalOf(error)
-    if (code === undefined) throw error
-    return code
-  }
 }

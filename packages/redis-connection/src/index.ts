@@ -1,6 +1,7 @@
 export { evictingPolicy } from './evicting-policy.ts'
 export { type ConnectRedisOptions, connectRedis, type RedisConnection } from './connect-redis.ts'
 export { masterKeys } from './master-keys.ts'
+export { probeWrites } from './probe-writes.ts'
 export { connectSubscriber, openClient, type RedisClient } from './redis-client.ts'
 export { type RedisRefusal, RedisRefused, refusalOf } from './refusal.ts'
 export { redisSecretPaths } from './redis-secret-paths.ts'
