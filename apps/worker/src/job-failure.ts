@@ -55,7 +55,8 @@ export function toJobError(error: unknown, attempt: number, earlier?: string): E
 /** What the system says, in our and in the child's calls, when there is no room. */
 const FULL: readonly (string | undefined)[] = ['ENOSPC', 'EDQUOT']
 
-function failureOf(error: unknown): DumpFailure {
+/** What clients are told of an error. */
+export function failureOf(error: unknown): DumpFailure {
   const told =
     error instanceof AttemptError
       ? error.failure

@@ -1,9 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { unlessAborted } from '@ullage/dump-job'
-import { writeRefusalOf } from '@ullage/redis-connection'
 import type { Job } from 'bullmq'
 import type { Logger } from 'pino'
 import { AttemptError } from './job-failure.ts'
+import { onceWritesAreTaken } from './once-writes-are-taken.ts'
 
 const ASK_EVERY_MS = 500
 
@@ -23,24 +21,15 @@ export async function renewLock(
   job: Pick<Job, 'id' | 'extendLock'>,
   { token, lockMs, signal, log }: RenewLockOptions,
 ): Promise<void> {
-  for (let said = false; ; ) {
-    signal.throwIfAborted()
-    let held: number
-    try {
-      held = await unlessAborted(job.extendLock(token, lockMs), signal)
-    } catch (error) {
-      if (signal.aborted) throw signal.reason
-      const code = writeRefusalOf(error)
-      if (code === undefined) throw lockLost(error)
-      if (!said) log.warn({ job: job.id, code }, 'redis takes no writes: waited for')
-      said = true
-      await unlessAborted(delay(ASK_EVERY_MS), signal)
-      continue
-    }
-    // A lock that is somebody else's, or gone, is no error to BullMQ: it answers 0.
-    if (held !== 1) throw lockLost()
-    return
-  }
+  const held = await onceWritesAreTaken(() => job.extendLock(token, lockMs), {
+    onRefused: (code) => log.warn({ job: job.id, code }, 'redis takes no writes: waited for'),
+    tryEveryMs: ASK_EVERY_MS,
+    signal,
+  }).catch((error: unknown) => {
+    throw signal.aborted ? signal.reason : lockLost(error)
+  })
+  // A lock that is somebody else's, or gone, is no error to BullMQ: it answers 0.
+  if (held !== 1) throw lockLost()
 }
 
 export function lockLost(cause?: unknown): AttemptError {

@@ -16,7 +16,7 @@ import type { RedisClient } from '@ullage/redis-connection'
 import type { Logger } from 'pino'
 import { raiseFence } from './attempt-fence.ts'
 import { findDescriptor } from './guest-folder.ts'
-import { AttemptError, toJobError } from './job-failure.ts'
+import { AttemptError, failureOf, toJobError } from './job-failure.ts'
 import { lateSignal } from './late-signal.ts'
 import { relayProgress } from './relay-progress.ts'
 import { lockLost, renewLock } from './renew-lock.ts'
@@ -35,7 +35,7 @@ const PUBLISH_WITHIN_MS = 2_000
  */
 const REMOVE_WITHIN_MS = { usually: 60_000, inHaste: 2_000 }
 /** Codes of a store that does not answer, and of a disk that did not while a guest stood still. */
-const STORE_AWAY: readonly (string | undefined)[] = ['STORE_UNAVAILABLE', 'TIMEOUT']
+const STORE_AWAY: readonly string[] = ['STORE_UNAVAILABLE', 'TIMEOUT']
 /** How long Redis may take to put a job back when the worker ends, in milliseconds; the next start takes back the others. */
 const PUT_BACK_WITHIN_MS = 1_000
 
@@ -185,7 +185,7 @@ async function makeAttempt(
     log.info({ bytes: report.artifact.bytes, sha256: report.artifact.sha256 }, 'dump published')
     return dumpResult.parse(resultOfReport(report))
   } catch (error) {
-    isStoreAway = STORE_AWAY.includes(codeOf(error))
+    isStoreAway = STORE_AWAY.includes(failureOf(error).code)
     throw error
   } finally {
     await relay.end()
@@ -196,11 +196,6 @@ async function makeAttempt(
       log.warn({ err: error }, 'what the attempt left is still there')
     })
   }
-}
-
-function codeOf(error: unknown): string | undefined {
-  if (error instanceof AttemptError) return error.failure.code
-  return error instanceof StoreError ? error.code : undefined
 }
 
 function readJob(job: Job): DumpJob {
