@@ -1,6 +1,7 @@
 import { cancelKey, cancelOrder, controlChannel } from '@ullage/dump-job'
 import { connectSubscriber, type RedisClient } from '@ullage/redis-connection'
 import type { Logger } from 'pino'
+import { lookRegularly } from './look-regularly.ts'
 
 /** How often running dumps look whether somebody asked to cancel them, should the order not have been heard. */
 const LOOK_EVERY_MS = 2_000
@@ -27,24 +28,18 @@ export async function hearCancelOrders(options: HearCancelOrdersOptions): Promis
   })
   await subscriber.subscribe(controlChannel(host))
 
-  let looking = false
   const look = async () => {
     for (const dump of running()) {
       if (await redis.exists(cancelKey(dump))) cancel(dump)
     }
   }
-  const timer = setInterval(() => {
-    if (looking) return
-    looking = true
-    look()
-      .catch((error: unknown) => log.warn({ reason: String(error) }, 'orders could not be looked up'))
-      .finally(() => {
-        looking = false
-      })
-  }, LOOK_EVERY_MS)
+  const looks = lookRegularly(look, {
+    everyMs: LOOK_EVERY_MS,
+    failed: (error) => log.warn({ reason: String(error) }, 'orders could not be looked up'),
+  })
   return {
     async [Symbol.asyncDispose]() {
-      clearInterval(timer)
+      looks[Symbol.dispose]()
       subscriber.disconnect()
     },
   }

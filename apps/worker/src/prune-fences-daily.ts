@@ -1,6 +1,7 @@
 import { keepFinishedSeconds } from '@ullage/dump-job'
 import type { Logger } from 'pino'
 import { pruneFences } from './attempt-fence.ts'
+import { lookRegularly } from './look-regularly.ts'
 
 const EVERY_MS = 24 * 3600 * 1000
 /** How long a fence that nobody touches is kept, in milliseconds: longer than a job stays in its queue; who begins it after that begins it anew. */
@@ -17,13 +18,8 @@ export interface PruneFencesDailyOptions {
  * gone may not publish, so that none but the attempt that began last ever could. A folder that hangs is asked once.
  */
 export function pruneFencesDaily({ folder, log, everyMs = EVERY_MS }: PruneFencesDailyOptions): Disposable {
-  let pruning: Promise<void> | undefined
-  const timer = setInterval(() => {
-    pruning ??= pruneFences(folder, FENCES_KEPT_MS)
-      .catch((error: unknown) => log.warn({ reason: String(error) }, 'fences of dumps that ended are still there'))
-      .finally(() => {
-        pruning = undefined
-      })
-  }, everyMs)
-  return { [Symbol.dispose]: () => clearInterval(timer) }
+  return lookRegularly(() => pruneFences(folder, FENCES_KEPT_MS), {
+    everyMs,
+    failed: (error) => log.warn({ reason: String(error) }, 'fences of dumps that ended are still there'),
+  })
 }

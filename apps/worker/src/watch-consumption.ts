@@ -1,5 +1,6 @@
 import { writeRefusalOf } from '@ullage/redis-connection'
 import { type ConsumptionVerdict, judgeConsumption } from './judge-consumption.ts'
+import { lookRegularly } from './look-regularly.ts'
 
 const LOOK_EVERY_MS = 5_000
 
@@ -33,23 +34,17 @@ export function watchConsumption(options: WatchConsumptionOptions): ConsumptionW
   let writeRefusal: string | undefined
   let waitingSince: number | undefined
   let waiting = 0
-  let looking = false
   const look = async () => {
-    if (looking) return
-    looking = true
-    try {
-      waiting = await options.waiting()
-      answeredAt = performance.now()
-      const idle = waiting > 0 && options.running() < options.concurrency
-      waitingSince = idle ? (waitingSince ?? answeredAt) : undefined
-    } catch {
-      // Its silence is what counts: the connection says itself what it is about.
-      waitingSince = undefined
-    } finally {
-      looking = false
-    }
+    waiting = await options.waiting()
+    answeredAt = performance.now()
+    const idle = waiting > 0 && options.running() < options.concurrency
+    waitingSince = idle ? (waitingSince ?? answeredAt) : undefined
   }
-  const timer = setInterval(() => void look(), LOOK_EVERY_MS)
+  const looks = lookRegularly(look, {
+    everyMs: LOOK_EVERY_MS,
+    // Its silence is what counts: the connection says itself what it is about.
+    failed: () => (waitingSince = undefined),
+  })
   return {
     beaten() {
       beatAt = performance.now()
@@ -77,6 +72,6 @@ export function watchConsumption(options: WatchConsumptionOptions): ConsumptionW
     get waiting() {
       return waiting
     },
-    [Symbol.dispose]: () => clearInterval(timer),
+    [Symbol.dispose]: () => looks[Symbol.dispose](),
   }
 }
