@@ -36,8 +36,7 @@ export async function startRedisSentinels(security?: RedisSecurity): Promise<Lab
   const [master = 0, replica = 0, ...sentinels] = await freePorts(5)
   await servers.start(master)
   await servers.start(replica, [`replicaof 127.0.0.1 ${master}`])
-  const synced = async () => /master_link_status:up/.test(await servers.ask(replica, 'INFO', 'replication'))
-  await waitUntil(synced, { what: () => 'the replica does not follow', timeoutMs: READY_WITHIN_MS })
+  await untilTheyFollow(servers, [replica])
   for (const port of sentinels) await servers.startSentinel(port, MASTER_NAME, master)
   const agreed = async (port: number) => {
     const known = await servers.ask(port, 'SENTINEL', 'master', MASTER_NAME)
@@ -82,12 +81,26 @@ export async function startRedisCluster({ replicas, security }: RedisClusterOpti
     what: () => 'the cluster does not become whole',
     timeoutMs: READY_WITHIN_MS,
   })
+  const roles = await Promise.all(nodes.map(async (port) => [port, await servers.roleOf(port)] as const))
+  await untilTheyFollow(
+    servers,
+    roles.filter(([, role]) => role === 'slave').map(([port]) => port),
+  )
   return setOf(servers, cleanup.move(), {
     url: `${schemeOf('redis+cluster', security)}${addresses.join(',')}`,
     async masters() {
       const roles = await Promise.all(nodes.map(async (port) => [port, await servers.roleOf(port)] as const))
       return roles.filter(([, role]) => role === 'master').map(([port]) => port)
     },
+  })
+}
+
+/** One that has not yet copied its master does not take its place. */
+async function untilTheyFollow(servers: RedisServers, replicas: readonly number[]): Promise<void> {
+  const follows = async (port: number) => /master_link_status:up/.test(await servers.ask(port, 'INFO', 'replication'))
+  await waitUntil(async () => (await Promise.all(replicas.map(follows))).every(Boolean), {
+    what: () => `the replicas at ${replicas.join(', ')} do not all follow their masters`,
+    timeoutMs: READY_WITHIN_MS,
   })
 }
 

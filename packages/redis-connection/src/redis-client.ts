@@ -1,5 +1,6 @@
 import type { RedisAddress, RedisClusterAddress, RedisServerAddress } from '@ullage/dump-job'
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis'
+import { settleConnect } from './settle-connect.ts'
 
 /** A client of one Redis, of the one that Sentinels name, or of a Cluster. */
 export type RedisClient = Redis | Cluster
@@ -64,7 +65,7 @@ function openServer(address: RedisServerAddress, whileAway: WhileAway): Redis {
 
 function openCluster({ nodes, ...common }: RedisClusterAddress, whileAway: WhileAway): Cluster {
   const options = clusterOptions[whileAway]
-  return new Cluster(nodes, {
+  const cluster = new Cluster(nodes, {
     ...options,
     redisOptions: { ...common, ...options.redisOptions },
     clusterRetryStrategy: retryAfterMs,
@@ -73,4 +74,5 @@ function openCluster({ nodes, ...common }: RedisClusterAddress, whileAway: While
       dnsLookup: (host: string, found: (error: null, address: string) => void) => found(null, host),
     }),
   })
+  return settleConnect(cluster)
 }

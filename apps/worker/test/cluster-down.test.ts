@@ -1,0 +1,30 @@
+import { once } from 'node:events'
+import { redisAddress } from '@ullage/dump-job'
+import { startRedisCluster } from '@ullage/lab'
+import { connectSubscriber, openClient } from '@ullage/redis-connection'
+import { expect, test } from 'vitest'
+import { until } from './start-service.ts'
+
+test('to connect to a Cluster that is down fails, and the client goes on until it is up', async () => {
+  await using set = await startRedisCluster()
+  using stack = new DisposableStack()
+  const first = stack.adopt(openClient(redisAddress.parse(set.url), 'wait'), (client) => client.disconnect())
+  // What BullMQ waits for jobs with is made so.
+  const redis = stack.adopt(connectSubscriber(first), (client) => client.disconnect())
+  for (const client of [first, redis]) client.on('error', () => undefined)
+  await until('it is connected', () => redis.status === 'ready')
+  const [killed = 0, ...left] = await set.masters()
+  await set.kill(killed)
+  const isDown = async (port: number) => (await set.ask(port, 'CLUSTER', 'INFO')).includes('cluster_state:fail')
+  await until('the Cluster is down', async () => (await Promise.all(left.map(isDown))).every(Boolean))
+
+  const ended = once(redis, 'end')
+  redis.disconnect()
+  await ended
+  await expect(redis.connect()).rejects.toThrow('closed before it was ready')
+
+  for (const port of left) await set.ask(port, 'CONFIG', 'SET', 'cluster-require-full-coverage', 'no')
+  await until('it is connected again', () => redis.status === 'ready')
+  const answered = await Promise.any(['a', 'b', 'c', 'd', 'e', 'f'].map((key) => redis.set(key, '')))
+  expect(answered).toBe('OK')
+})
