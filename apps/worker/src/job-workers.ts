@@ -1,7 +1,8 @@
 import { changedChannel, dumpQueueName, type JobChanged, pagesQueueName, queuePrefix } from '@ullage/dump-job'
 import { writeRefusalOf } from '@ullage/redis-connection'
-import type { Worker, WorkerOptions } from 'bullmq'
+import type { Job, Worker, WorkerOptions } from 'bullmq'
 import type { Logger } from 'pino'
+import { Attempts } from './attempts.ts'
 import { holdLock } from './hold-lock.ts'
 import { PatientWorker } from './patient-worker.ts'
 import { type DumpJobContext, putBack, runDumpJob, stopReasons } from './run-dump-job.ts'
@@ -21,8 +22,8 @@ export interface JobWorkers {
   readonly pages: Worker
   /** Whether dumps are begun. */
   readonly taking: TakingJobs
-  /** Dumps that are made now. */
-  readonly running: ReadonlySet<string>
+  /** Attempts at dumps that are made now. */
+  readonly running: Pick<Attempts, 'count' | 'jobs'>
   /** Whether jobs are taken and nobody asked for an end, and yet a queue is no longer read. */
   readonly hasStopped: boolean
   /** Tells a dump that is made here to end. False when it is not, or was told before. */
@@ -47,10 +48,8 @@ export function makeJobWorkers(options: Omit<DumpJobContext, 'announce'>): JobWo
       log.debug({ reason: String(error) }, 'a change could not be announced')
     })
   }
-  const running = new Set<string>()
-  let answering = 0
-  /** Of those that run, which were told to end. */
-  const cancelled = new Set<string>()
+  const running = new Attempts()
+  const answering = new Attempts()
   const common: WorkerOptions = {
     connection: redis,
     prefix: queuePrefix,
@@ -58,44 +57,52 @@ export function makeJobWorkers(options: Omit<DumpJobContext, 'announce'>): JobWo
     stalledInterval: lockMs,
     maxStalledCount: 1,
     maxStartedAttempts: MOST_STARTS,
+    // holdLock does, for each attempt.
+    skipLockRenewal: true,
     autorun: false,
     name: host,
   }
-  const endLost = (worker: Worker, job: string) => {
-    if (worker.cancelJob(job, stopReasons.lockLost)) log.error({ job }, 'the lock is lost: the attempt is ended')
+  /** Runs `work` as an attempt at the job, whose lock is held meanwhile. */
+  const attempt = async <Result>(
+    attempts: Attempts,
+    job: Job,
+    token: string | undefined,
+    work: (token: string, signal: AbortSignal) => Promise<Result>,
+  ) => {
+    const { id } = job
+    if (!id || !token) throw new Error('BullMQ gave a job without id or token')
+    return attempts.run(id, async (told) => {
+      const lost = () => {
+        if (told.signal.aborted) return
+        log.error({ job: id }, 'the lock is lost: the attempt is ended')
+        told.abort(stopReasons.lockLost)
+      }
+      const held = holdLock(job, { token, lockMs, lost, log })
+      try {
+        return await work(token, told.signal)
+      } finally {
+        held[Symbol.dispose]()
+      }
+    })
   }
   const context = { ...options, announce }
   const dumps = new PatientWorker(
     dumpQueueName(host),
-    async (job, token, signal) => {
-      if (!job.id || !token || !signal) throw new Error('BullMQ gave a job without id, token or signal')
-      const { id } = job
+    async (job, token) => {
       // It was asked for before it was known that none is to be begun.
-      if (taking.isHeldFor('drained')) return putBack(job, token)
-      running.add(id)
-      announce(id)
-      const held = holdLock(job, { token, lockMs, lost: () => endLost(dumps, id), log })
-      try {
-        return await runDumpJob(context, job, token, signal)
-      } finally {
-        held[Symbol.dispose]()
-        running.delete(id)
-        cancelled.delete(id)
-      }
+      if (token && taking.isHeldFor('drained')) return putBack(job, token)
+      return attempt(running, job, token, async (held, signal) => {
+        announce(job.id ?? '')
+        return runDumpJob(context, job, held, signal)
+      })
     },
     { ...common, concurrency: config.concurrency },
   )
   const taking = new TakingJobs(dumps)
   const pages = new PatientWorker(
     pagesQueueName(host),
-    async (job, _token, signal) => {
-      answering++
-      try {
-        return await runPagesJob({ config, childModule, log }, job, signal ?? new AbortController().signal)
-      } finally {
-        answering--
-      }
-    },
+    async (job, token) =>
+      attempt(answering, job, token, async (_held, signal) => runPagesJob({ config, childModule, log }, job, signal)),
     { ...common, concurrency: 1 },
   )
   const both = [dumps, pages]
@@ -114,9 +121,6 @@ export function makeJobWorkers(options: Omit<DumpJobContext, 'announce'>): JobWo
       log.warn({ job }, 'taken back from a worker that stopped renewing its lock')
       announce(job)
     })
-    worker.on('lockRenewalFailed', (jobs: string[]) => {
-      for (const job of jobs) endLost(worker, job)
-    })
   }
   let isConsuming = false
   let ending: Promise<void> | undefined
@@ -128,11 +132,7 @@ export function makeJobWorkers(options: Omit<DumpJobContext, 'announce'>): JobWo
     get hasStopped() {
       return isConsuming && !ending && both.some((each) => !each.isRunning() && !each.isPaused())
     },
-    cancel(dump) {
-      if (cancelled.has(dump) || !dumps.cancelJob(dump, stopReasons.cancelled)) return false
-      cancelled.add(dump)
-      return true
-    },
+    cancel: (dump) => running.end(dump, stopReasons.cancelled),
     run(onEnded) {
       for (const worker of both) {
         // It resolves whenever the worker is paused, too.
@@ -145,29 +145,29 @@ export function makeJobWorkers(options: Omit<DumpJobContext, 'announce'>): JobWo
       isConsuming = true
     },
     close() {
-      ending ??= endInOrder({ dumps, pages, isBusy: () => running.size + answering > 0, shutdownMs, log })
+      ending ??= endInOrder({ dumps, pages, running, answering, shutdownMs, log })
       return ending
     },
   }
 }
 
 interface Ending extends Pick<JobWorkers, 'dumps' | 'pages'> {
-  /** Whether an attempt or a question is under way. */
-  readonly isBusy: () => boolean
+  readonly running: Attempts
+  readonly answering: Attempts
   readonly shutdownMs: number
   readonly log: Logger
 }
 
-async function endInOrder({ dumps, pages, isBusy, shutdownMs, log }: Ending): Promise<void> {
+async function endInOrder({ dumps, pages, running, answering, shutdownMs, log }: Ending): Promise<void> {
   const closed = Promise.all([dumps.close(), pages.close()])
   const begun = performance.now()
   let busyAt = begun
   const unheard = Promise.withResolvers<void>()
   const tell = () => {
     const now = performance.now()
-    pages.cancelAllJobs(stopReasons.shutdown)
-    if (now - begun >= shutdownMs) dumps.cancelAllJobs(stopReasons.shutdown)
-    if (isBusy()) busyAt = now
+    answering.endAll(stopReasons.shutdown)
+    if (now - begun >= shutdownMs) running.endAll(stopReasons.shutdown)
+    if (running.count + answering.count > 0) busyAt = now
     else if (now - busyAt >= LAST_WORD_WITHIN_MS) unheard.resolve()
   }
   tell()

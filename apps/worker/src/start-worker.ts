@@ -90,7 +90,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     await hearCancelOrders({
       redis,
       host,
-      running: () => running,
+      running: () => running.jobs,
       cancel: (dump) => {
         if (jobs.cancel(dump)) log.info({ job: dump }, 'cancelled on request')
       },
@@ -119,7 +119,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
         const waiting = await queue.getJobCountByTypes('waiting', 'prioritized')
         return taking.isHeld ? 0 : waiting
       },
-      running: () => running.size,
+      running: () => running.count,
       concurrency: config.concurrency,
       paused: () => dumps.isPaused() && !taking.isHeld,
       stopped: () => jobs.hasStopped,
@@ -133,7 +133,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<RunningW
     return { ...found, ready: false, reason }
   }
   metrics.watch(watch, {
-    running: () => running.size,
+    running: () => running.count,
     waitingForSpace: () => space.waiting,
     mayEvict: () => eviction.policy !== undefined,
   })
