@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -23,6 +23,9 @@ let service: Service
 let worker: Running
 let redis: Redis
 let queue: Queue
+let monitor: ChildProcess
+/** What Redis was asked for. */
+let asked = ''
 
 beforeAll(async () => {
   service = await Service.start()
@@ -33,14 +36,20 @@ beforeAll(async () => {
   })
   redis = new Redis(service.redis.socketPath, { maxRetriesPerRequest: null })
   queue = new Queue(dumpQueueName('h1'), { connection: redis as never, prefix: queuePrefix })
+  monitor = spawn('redis-cli', ['-s', service.redis.socketPath, 'monitor'], { stdio: ['ignore', 'pipe', 'ignore'] })
+  monitor.stdout?.on('data', (text: Buffer) => {
+    asked += text.toString()
+  })
+  await until('it is told what Redis is asked for', () => asked.startsWith('OK'))
 })
 afterAll(async () => {
+  monitor.kill()
   await queue.close()
   redis.disconnect()
   await service[Symbol.asyncDispose]()
 })
 
-/** Asks for a dump whose report takes as long to open as on a file system that hangs; resolves when it has been begun. */
+/** Asks for a dump whose report takes as long to open as on a file system that hangs; resolves when that is next. */
 async function beginHung(): Promise<string> {
   const dump = randomUUID()
   mkdirSync(join(service.artifactsDir, dump))
@@ -48,7 +57,9 @@ async function beginHung(): Promise<string> {
   const options = dumpOptions.parse({})
   const data = dumpJob.parse({ schema: 'ullage.job/1', dump, guest: 'ok', tenant: null, options })
   await queue.add('dump', data, { jobId: dump })
-  await until('the dump is begun', async () => (await queue.getJobState(dump)) === 'active')
+  // An attempt looks whether it is cancelled, renews its lock, and opens the report.
+  const renewed = new RegExp(`"eval(?:sha)?" "[^"]+" "2" "[^"]*${dump}:lock"`, 'i')
+  await until('its lock is renewed', () => renewed.test(asked))
   return dump
 }
 
