@@ -12,6 +12,7 @@ const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 export class ApiProcess implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'ullage-api-process-'))
   #child: ChildProcess | undefined
+  #closed: Promise<unknown> | undefined
   #said = ''
 
   /** Starts it; resolves with its address, or throws what it said when it ended instead. */
@@ -29,6 +30,8 @@ export class ApiProcess implements AsyncDisposable {
       },
     })
     this.#child = child
+    // Not 'exit': what it said last may come after that.
+    this.#closed = once(child, 'close')
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
         this.#said += text
@@ -61,7 +64,7 @@ export class ApiProcess implements AsyncDisposable {
   /** Resolves with the status or the signal that it has ended with. */
   async ended(): Promise<number | NodeJS.Signals | null> {
     const child = this.#child
-    if (child && child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    await this.#closed
     return child?.exitCode ?? child?.signalCode ?? null
   }
 

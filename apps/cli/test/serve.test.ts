@@ -77,7 +77,7 @@ test('serves, shows the guests, and ends with SIGTERM leaving no process', async
   await until('the guest is shown', async () => (await fetch(`${url}/v1/guests/broken`)).status === 200)
   expect(processesOf(folder).length).toBeGreaterThanOrEqual(4)
   child.kill('SIGTERM')
-  const [status] = await once(child, 'exit')
+  const [status] = await once(child, 'close')
   expect(status).toBe(0)
   expect(processesOf(folder)).toEqual([])
 })
@@ -146,7 +146,7 @@ test('page tables of a PV guest are rewritten where a job asks for it, and refus
 
 test('an address that cannot be listened at is said in a sentence, and everything ends', async () => {
   const { child, said } = start(['--listen', 'nowhere'])
-  const [status] = await once(child, 'exit')
+  const [status] = await once(child, 'close')
   expect(status).toBe(2)
   expect(said()).toContain('ULLAGE_API_LISTEN')
   expect(said()).not.toMatch(/^\s+at /m)
@@ -155,7 +155,7 @@ test('an address that cannot be listened at is said in a sentence, and everythin
 
 test('a data folder that the kernel lets nobody make is refused at once', async () => {
   const { child, said } = start(['--data', '/proc/ullage'])
-  const [status] = await once(child, 'exit')
+  const [status] = await once(child, 'close')
   expect(status).toBe(2)
   expect(said()).toContain('/proc takes none')
   expect(said()).not.toMatch(/^\s+at /m)
@@ -165,7 +165,7 @@ test('a data folder that is a file is refused', async () => {
   mkdirSync(join(folder, 'guests'))
   writeFileSync(join(folder, 'data'), '')
   const { child, said } = start()
-  const [status] = await once(child, 'exit')
+  const [status] = await once(child, 'close')
   expect(status).toBe(2)
   expect(said()).toContain('cannot be made')
 })

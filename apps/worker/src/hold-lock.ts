@@ -2,7 +2,7 @@ import type { Job } from 'bullmq'
 import type { Logger } from 'pino'
 
 /**
- * Renews the job's lock three times in its time until disposed, and calls `lost` once when it is somebody else's or gone. Goes by
+ * Renews the job's lock each quarter of its time until disposed, and calls `lost` once when it is somebody else's or gone. Goes by
  * a timer: BullMQ's own renewing compares times of the wall clock, and renews nothing for an hour when that is set back by one.
  */
 export function holdLock(
@@ -26,7 +26,7 @@ export function holdLock(
       .finally(() => {
         asking = false
       })
-  }, lockMs / 3)
+  }, lockMs / 4)
   return {
     [Symbol.dispose]() {
       ended = true

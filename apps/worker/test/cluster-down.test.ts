@@ -28,3 +28,19 @@ test('to connect to a Cluster that is down fails, and the client goes on until i
   const answered = await Promise.any(['a', 'b', 'c', 'd', 'e', 'f'].map((key) => redis.set(key, '')))
   expect(answered).toBe('OK')
 })
+
+test('a master that takes connections and answers nothing is left for the one that takes its place', async () => {
+  await using set = await startRedisCluster({ replicas: true })
+  using stack = new DisposableStack()
+  const redis = stack.adopt(openClient(redisAddress.parse(set.url), 'wait'), (client) => client.disconnect())
+  redis.on('error', () => undefined)
+  const keys = Array.from({ length: 30 }, (_, index) => `key-${index}`)
+  const write = async () => Promise.all(keys.map((key) => redis.set(key, '')))
+  await write()
+  const [frozen = 0] = await set.masters()
+  const pid = Number(/process_id:(\d+)/.exec(await set.ask(frozen, 'INFO', 'server'))?.[1])
+  process.kill(pid, 'SIGSTOP')
+  stack.defer(() => process.kill(pid, 'SIGCONT'))
+  // Three masters have thirty keys: some are the frozen one's.
+  await expect(write()).resolves.toHaveLength(keys.length)
+}, 60_000)

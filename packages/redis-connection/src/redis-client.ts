@@ -26,7 +26,7 @@ const serverOptions = {
 
 const clusterOptions = {
   wait: {
-    redisOptions: { maxRetriesPerRequest: null },
+    redisOptions: { maxRetriesPerRequest: null, socketTimeout: SILENT_MS },
     // A failover takes some seconds; until it is done commands are sent again and again.
     maxRedirections: 100,
     retryDelayOnFailover: 300,
