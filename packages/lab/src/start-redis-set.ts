@@ -81,17 +81,14 @@ export async function startRedisCluster({ replicas, security }: RedisClusterOpti
     what: () => 'the cluster does not become whole',
     timeoutMs: READY_WITHIN_MS,
   })
-  const roles = await Promise.all(nodes.map(async (port) => [port, await servers.roleOf(port)] as const))
-  await untilTheyFollow(
-    servers,
-    roles.filter(([, role]) => role === 'slave').map(([port]) => port),
-  )
+  const withRole = async (role: 'master' | 'slave') => {
+    const roles = await Promise.all(nodes.map(async (port) => [port, await servers.roleOf(port)] as const))
+    return roles.filter(([, found]) => found === role).map(([port]) => port)
+  }
+  await untilTheyFollow(servers, await withRole('slave'))
   return setOf(servers, cleanup.move(), {
     url: `${schemeOf('redis+cluster', security)}${addresses.join(',')}`,
-    async masters() {
-      const roles = await Promise.all(nodes.map(async (port) => [port, await servers.roleOf(port)] as const))
-      return roles.filter(([, role]) => role === 'master').map(([port]) => port)
-    },
+    masters: async () => withRole('master'),
   })
 }
 
